@@ -1,0 +1,177 @@
+"""The one typed schema of a run: defaults, then one preset, then `key=value`.
+
+Every number here is the 2012 paper's unless its comment says otherwise, so that an empty preset is the paper's network. Presets
+(`configs/*.yaml`) hold differences only. Nothing changes a configuration after `resolve` has returned it.
+"""
+
+import difflib
+import re
+from dataclasses import asdict, dataclass, field, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+
+class UsageError(ValueError):
+    """What a person asked for cannot be done as asked; one line says what to type instead (exit code 2)."""
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Output channels of each layer but the last, over all towers."""
+
+    conv1: int = 96
+    conv2: int = 256
+    conv3: int = 384
+    conv4: int = 384
+    conv5: int = 256
+    fc6: int = 4096
+    fc7: int = 4096
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What function is computed. No strategy changes any of it."""
+
+    towers: int = 2  # channel groups of conv2, conv4, conv5 and of the normalisation: 2 as in 2012, or 1
+    classes: int | None = None  # outputs of fc8; null: as many as the data set has
+    image_size: int = 224  # pixels, the side of the square crop
+    widths: Widths = field(default_factory=Widths)
+    lrn: Literal["paper", "code", "none"] = "paper"  # alpha 1e-4 on the raw sum | alpha / 5, as the authors' code ran | no LRN
+    dropout: float = 0.5  # probability that a unit of fc6 and fc7 is dropped
+    # Standard deviations: 0.01 everywhere | 0.03 in conv3-5, as the code | sqrt(2 / fan_in), for narrow networks
+    init: Literal["paper", "code", "fan_in"] = "paper"
+
+    def __post_init__(self) -> None:
+        if self.towers not in (1, 2):
+            raise UsageError(f"model.towers={self.towers}: the network has 1 or 2 towers")
+        if not 0 <= self.dropout < 1:
+            raise UsageError(f"model.dropout={self.dropout}: needs 0 <= dropout < 1")
+        if self.classes is not None and self.classes < 2:
+            raise UsageError(f"model.classes={self.classes}: needs at least 2, or null for as many as the data set has")
+        if self.image_size < 35:
+            raise UsageError(f"model.image_size={self.image_size}: three poolings need at least 35 pixels")
+        for name, width in asdict(self.widths).items():
+            if width < self.towers or width % self.towers:
+                raise UsageError(f"model.widths.{name}={width}: must be a positive multiple of model.towers={self.towers}")
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """What happens to a training image between decoding and conv1 (paper, section 4.1)."""
+
+    crop: bool = True  # a random crop of model.image_size; false: the centre
+    mirror: bool = True  # left-right with probability one half
+    color: Literal["paper", "code", "off"] = "off"  # PCA noise: by eigenvalues | by standard deviations, as the code | none
+    color_std: float = 0.1  # standard deviation of the random multipliers of the colour noise
+
+
+@dataclass(frozen=True)
+class SynthConfig:
+    """The generated data set that is used when data.path is null."""
+
+    classes: int = 10
+    train: int = 2000  # images
+    val: int = 400  # images
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the images are and how they reach the network."""
+
+    path: str | None = None  # a folder with train/ and val/, of class folders or of shards; null: generate `data.synth`
+    store_size: int = 256  # pixels, the shorter side that a photograph is scaled to before the crop
+    mean: list[float] | None = None  # R, G, B grey levels (0-255) to subtract; null: the data set's own, else ImageNet's
+    std: float = 1.0  # grey levels that one unit of the network's input stands for; the paper feeds raw grey levels
+    order: Literal["shuffle", "file"] = "shuffle"  # a new order each epoch | always as stored, as the authors' code did
+    threads: int = 1  # decoder threads per rank
+    prefetch: int = 2  # batches decoded ahead of the network
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    synth: SynthConfig = field(default_factory=SynthConfig)
+
+    def __post_init__(self) -> None:
+        if self.mean is not None and len(self.mean) != 3:
+            raise UsageError(f"data.mean={self.mean}: needs three grey levels, as in data.mean=[127.3,119.7,104.9]")
+        for name in ("store_size", "threads", "prefetch", "std"):
+            if getattr(self, name) <= 0:
+                raise UsageError(f"data.{name}={getattr(self, name)}: must be positive")
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    """How the learning rate moves."""
+
+    name: Literal["plateau", "dexp", "cosine", "constant"] = "plateau"
+    factor: float = 10.0  # plateau: divide by this when the validation error has stopped falling
+    patience: int = 5  # plateau: validations without an improvement before it divides (ours: the authors judged by eye)
+    min_lr: float = 1e-5  # plateau: not below this
+    warmup_steps: int = 0  # cosine: steps of linear rise from 0
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The optimisation (paper, section 5)."""
+
+    global_batch: int = 128  # images per optimizer step over all ranks
+    accumulation: int = 1  # microbatches that a rank's rows of one step are cut into, to save memory
+    epochs: float = 90.0  # passes over the training set
+    max_steps: int | None = None  # stop after this many steps; the schedule still follows train.epochs
+    seed: int = 0  # weights, order, augmentation and dropout depend on it and on nothing else
+    dtype: Literal["float32", "float64"] = "float32"
+    lr: float = 0.01
+    bias_lr_factor: float = 2.0  # biases learn at lr * this, without decay (the authors' code)
+    momentum: float = 0.9
+    weight_decay: float = 0.0005
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    log_every: int = 20  # steps between two lines of metrics.jsonl
+    validate_every: float = 1.0  # epochs between two passes over the validation set; 0: only at the end
+    checkpoint_every: int = 0  # steps between two checkpoints; 0: at each validation
+    keep_checkpoints: int = 3  # newest checkpoints kept; 0: all
+
+    def __post_init__(self) -> None:
+        for name in ("global_batch", "accumulation", "epochs", "lr", "log_every", "bias_lr_factor"):
+            if getattr(self, name) <= 0:
+                raise UsageError(f"train.{name}={getattr(self, name)}: must be positive")
+        for name in ("momentum", "weight_decay", "validate_every", "checkpoint_every", "keep_checkpoints", "seed"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"train.{name}={getattr(self, name)}: must not be negative")
+        if self.momentum >= 1:
+            raise UsageError(f"train.momentum={self.momentum}: must be below 1")
+        if self.max_steps is not None and self.max_steps < 1:
+            raise UsageError(f"train.max_steps={self.max_steps}: must be at least 1, or null")
+
+
+@dataclass(frozen=True)
+class StrategyConfig:
+    """How the network is spread over ranks."""
+
+    name: str = "single"
+    options: dict[str, Any] = field(default_factory=dict)  # fields of that strategy's Options
+
+
+@dataclass(frozen=True)
+class LaunchConfig:
+    """Where the ranks run."""
+
+    name: str = "ray"  # an entry point of the group dist_alexnet.launchers
+    workers: int = 1  # ranks
+    device: Literal["auto", "cuda", "cpu"] = "auto"
+    address: str | None = None  # ray: an existing cluster; null: RAY_ADDRESS if set, else a Ray of its own
+    threads: int = 0  # CPU threads per rank; 0: the cores of this machine shared evenly
+    timeout_s: int = 600  # a collective that waits longer than this has failed
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    strategy: StrategyConfig = field(default_factory=StrategyConfig)
+    launch: LaunchConfig = field(default_factory=LaunchConfig)
