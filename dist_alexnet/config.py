@@ -66,7 +66,7 @@ class AugmentConfig:
 
     crop: bool = True  # a random crop of model.image_size; false: the centre
     mirror: bool = True  # left-right with probability one half
-    color: Literal["paper", "code", "off"] = "off"  # PCA noise: by eigenvalues | by standard deviations, as the code | none
+    color: Literal["paper", "code", "none"] = "none"  # PCA noise: by eigenvalues | by standard deviations, as the code | none
     color_std: float = 0.1  # standard deviation of the random multipliers of the colour noise
 
 

@@ -1,0 +1,1 @@
+"""Ray: runs the same worker function on a cluster."""

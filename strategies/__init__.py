@@ -1,0 +1,1 @@
+"""One file per strategy, one class per file; each imports dist_alexnet only."""
