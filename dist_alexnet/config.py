@@ -53,8 +53,8 @@ class ModelConfig:
             raise UsageError(f"model.dropout={self.dropout}: needs 0 <= dropout < 1")
         if self.classes is not None and self.classes < 2:
             raise UsageError(f"model.classes={self.classes}: needs at least 2, or null for as many as the data set has")
-        if self.image_size < 35:
-            raise UsageError(f"model.image_size={self.image_size}: three poolings need at least 35 pixels")
+        if self.image_size < 36:
+            raise UsageError(f"model.image_size={self.image_size}: three poolings need at least 36 pixels")
         for name, width in asdict(self.widths).items():
             if width < self.towers or width % self.towers:
                 raise UsageError(f"model.widths.{name}={width}: must be a positive multiple of model.towers={self.towers}")

@@ -1,0 +1,44 @@
+"""Which of the ranks this process is, and nothing about how it came to be started."""
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+
+
+@dataclass(frozen=True)
+class World:
+    """One rank among `world_size`. A World without processes serves `explain`, which looks at ranks that nobody started."""
+
+    rank: int = 0
+    world_size: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @staticmethod
+    def from_environment(device: str) -> "World":
+        """The world that torchrun's variables describe (RANK, WORLD_SIZE, LOCAL_RANK); `device` is "cpu" or "cuda"."""
+        rank, world_size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        place = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if device == "cuda" else torch.device("cpu")
+        return World(rank, world_size, place)
+
+
+def coordinates(rank: int, mesh: Mapping[str, int]) -> dict[str, int]:
+    """Coordinate of a rank on each axis of a mesh; the last axis varies fastest, as in `init_device_mesh`."""
+    place = {}
+    for axis, parts in reversed(mesh.items()):
+        rank, place[axis] = divmod(rank, parts)
+    return {axis: place[axis] for axis in mesh}
+
+
+def split_rows(rows: int, parts: int, part: int) -> slice:
+    """The rows that `part` of `parts` takes: contiguous, the first ones one row longer where `rows` does not divide evenly."""
+    each, rest = divmod(rows, parts)
+    start = part * each + min(part, rest)
+    return slice(start, start + each + (part < rest))
+
+
+def mesh_size(mesh: Mapping[str, int]) -> int:
+    """Ranks in a mesh."""
+    return math.prod(mesh.values())
