@@ -110,7 +110,7 @@ class ScheduleConfig:
     factor: float = 10.0  # plateau: divide by this when the validation error has stopped falling
     patience: int = 5  # plateau: validations without an improvement before it divides (ours: the authors judged by eye)
     min_lr: float = 1e-5  # plateau: not below this
-    warmup_steps: int = 0  # cosine: steps of linear rise from 0
+    warmup_epochs: float = 0.0  # cosine: epochs of linear rise
 
 
 @dataclass(frozen=True)

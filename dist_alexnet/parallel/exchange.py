@@ -49,6 +49,7 @@ class Channel:
 
     group: dist.ProcessGroup | None  # None: a group of one
     rank: int  # within the group
+    size: int  # ranks in the group
     traffic: Traffic = field(repr=False)
     clock: Clock = field(repr=False)
 

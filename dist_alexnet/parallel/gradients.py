@@ -1,0 +1,46 @@
+"""Sums gradients over the ranks of an axis while the backward pass still runs: torch's DDP, with our sum and our counting."""
+
+import time
+from typing import Any
+
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.futures import Future
+from torch.nn.parallel import DistributedDataParallel
+
+from dist_alexnet.parallel.exchange import Channel
+from dist_alexnet.parallel.traffic import all_reduce_bytes
+
+BUCKET_MIB = 25.0  # torch's default
+
+
+class DataParallel(DistributedDataParallel):
+    """A network whose gradients are summed over a group, in buckets, each sent as soon as it is full.
+
+    They are summed, not averaged as DDP does by itself: every rank's loss is already divided by the size of the global batch.
+    """
+
+    def __init__(self, network: nn.Module, channel: Channel, bucket_mib: float = BUCKET_MIB) -> None:
+        super().__init__(
+            network,
+            process_group=channel.group,
+            bucket_cap_mb=bucket_mib,
+            gradient_as_bucket_view=True,
+            init_sync=False,  # every rank draws the same initial weights, and a broken draw must not be hidden
+        )
+        self._channel = channel
+        self._last_bucket_sent = 0.0
+        self.register_comm_hook(state=None, hook=self._sum_bucket)
+
+    def _sum_bucket(self, _: Any, bucket: dist.GradBucket) -> Future[Tensor]:
+        buffer = bucket.buffer()
+        self._channel.traffic.add("gradients", "backward", all_reduce_bytes(buffer.nbytes, self._channel.size))
+        work = dist.all_reduce(buffer, group=self._channel.group, async_op=True)
+        self._last_bucket_sent = time.perf_counter()
+        return work.get_future().then(lambda future: future.value()[0])  # type: ignore[no-any-return]
+
+    def exposed_seconds(self) -> float:
+        """Seconds since the last bucket was sent: when the backward pass has just ended, what it waited for the others."""
+        return time.perf_counter() - self._last_bucket_sent
+
+

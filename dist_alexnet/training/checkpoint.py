@@ -1,0 +1,114 @@
+"""Checkpoints that do not know which strategy wrote them.
+
+    checkpoints/step-00000100/
+        shard-*.safetensors   canonical tensors, each rank its part: `conv1.weight`, `momentum.conv1.weight`, ...
+        state.json            where the run stands: step, position, schedule, configuration, versions
+
+Written by `torch.distributed.checkpoint` under a temporary name and renamed when complete, so that a run can be killed at any instant.
+No pickle in either direction.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.distributed.checkpoint as dcp
+from torch import Tensor
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
+from torch.distributed.tensor import DTensor
+
+from dist_alexnet.model.network import Network
+from dist_alexnet.parallel.placement import Owner, Replicate
+from dist_alexnet.parallel.strategy import Strategy
+from dist_alexnet.training.checkpoint_files import STATE_FILE, TEMPORARY, folder_name, list_checkpoints
+from dist_alexnet.training.optimizer import VelocitySGD
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """What a checkpoint holds besides tensors."""
+
+    step: int  # optimizer steps done
+    position: int  # images taken from the endless stream of training images
+    optimizer: Mapping[str, Any]
+    schedule: Mapping[str, Any]
+    config: Mapping[str, Any]  # resolved
+    versions: Mapping[str, str]
+    classes: list[str]
+    validation: Mapping[str, Any] | None = None  # the newest result
+    format: int = FORMAT
+
+
+def canonical_tensors(strategy: Strategy, network: Network, optimizer: VelocitySGD | None) -> dict[str, Tensor]:
+    """Canonical name -> this rank's part of the tensor, as a DTensor where it is sharded. Shares memory with the parameters."""
+    tensors: dict[str, Tensor] = {name: p.detach() for name, p in network.named_parameters() if p.numel()}
+    if optimizer:
+        tensors |= {f"momentum.{name}": buffer for name, buffer in optimizer.buffers().items()}
+    layers = {layer.name: layer for layer in strategy.layers}
+    placed = {}
+    for name, local in tensors.items():
+        layer = layers[name.removeprefix("momentum.").partition(".")[0]]
+        placements = [strategy.placement(layer).get(axis, Replicate()) for axis in strategy.mesh]
+        if strategy.world.world_size == 1 or any(isinstance(placement, Owner) for placement in placements):
+            placed[name] = local
+            continue
+        shape = torch.Size((layer.out_channels, *local.shape[1:]))
+        stride = torch.empty(shape, device="meta").stride()
+        placed[name] = DTensor.from_local(local, strategy.device_mesh, placements, shape=shape, stride=stride, run_check=False)
+    return placed
+
+
+def save(folder: Path, strategy: Strategy, network: Network, optimizer: VelocitySGD, state: TrainingState, keep: int = 0) -> Path:
+    """Write `folder/step-NNNNNNNN`; every rank calls it. Keeps the newest `keep` checkpoints (0: all) and returns the new one."""
+    target = folder / folder_name(state.step)
+    temporary = folder / (TEMPORARY + target.name)
+    first = strategy.world.rank == 0
+    if first:
+        for leftover in folder.glob(TEMPORARY + "*"):  # of a run that was killed
+            shutil.rmtree(leftover)
+        temporary.mkdir(parents=True)
+    dist.barrier()
+    tensors = {name: _contiguous(tensor) for name, tensor in canonical_tensors(strategy, network, optimizer).items()}
+    dcp.save(tensors, storage_writer=HuggingFaceStorageWriter(str(temporary), save_distributed=True))
+    dist.barrier()
+    if first:
+        (temporary / STATE_FILE).write_text(json.dumps(asdict(state), indent=1))
+        _flush(temporary)
+        if target.exists():  # the same step once more, after a resume
+            shutil.rmtree(target)
+        temporary.rename(target)
+        for old in list_checkpoints(folder)[:-keep] if keep else ():
+            shutil.rmtree(old)
+    dist.barrier()
+    return target
+
+
+def load_tensors(checkpoint: Path, strategy: Strategy, network: Network, optimizer: VelocitySGD | None) -> None:
+    """Fill this rank's parameters, and the momentum if there is an optimizer; every rank calls it."""
+    tensors = canonical_tensors(strategy, network, optimizer)
+    dcp.load(tensors, storage_reader=HuggingFaceStorageReader(str(checkpoint)))
+
+
+def _contiguous(tensor: Tensor) -> Tensor:
+    """Safetensors stores row-major tensors; convolution weights are channels-last in memory."""
+    if isinstance(tensor, DTensor):
+        local = tensor.to_local().contiguous()
+        shape, stride = tensor.shape, tensor.stride()
+        return DTensor.from_local(local, tensor.device_mesh, tensor.placements, shape=shape, stride=stride, run_check=False)
+    return tensor.contiguous()
+
+
+def _flush(folder: Path) -> None:
+    """Have the system write everything to disk before the name that says so appears."""
+    for path in (*folder.iterdir(), folder):
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)

@@ -1,0 +1,53 @@
+"""How the learning rate moves: functions of the epoch, and `plateau`, which also listens to the validation error."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from dist_alexnet.config import TrainConfig
+
+DEXP_FACTOR, DEXP_STEPS = 250.0, 4  # the authors' schedule from December 2012 on
+COSINE_FLOOR = 1e-3  # of the base rate, at the start of the warm-up and at the end: a rate of 0 has no velocity (optimizer.py)
+
+
+class Schedule:
+    """Learning rate by epoch, so that it does not depend on the batch size."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self._config = config
+        self._best_error, self._validations_since_best, self._drops = math.inf, 0, 0
+
+    def lr(self, epoch: float) -> float:
+        """Learning rate, positive, of a step that starts after `epoch` passes over the training set."""
+        base, schedule = self._config.lr, self._config.schedule
+        progress = min(epoch / self._config.epochs, 1.0)
+        if schedule.name == "plateau":
+            # Never below min_lr, and never lifted to it where the run starts lower.
+            return max(base / schedule.factor**self._drops, min(schedule.min_lr, base))
+        if schedule.name == "dexp":
+            return float(base * DEXP_FACTOR ** (-min(int(progress * DEXP_STEPS), DEXP_STEPS - 1) / (DEXP_STEPS - 1)))
+        if schedule.name == "cosine":
+            if epoch < schedule.warmup_epochs:
+                return base * max(epoch / schedule.warmup_epochs, COSINE_FLOOR)
+            phase = (epoch - schedule.warmup_epochs) / max(self._config.epochs - schedule.warmup_epochs, 1e-9)
+            return base * max(0.5 * (1 + math.cos(math.pi * min(phase, 1.0))), COSINE_FLOOR)
+        return base
+
+    def validated(self, error: float) -> None:
+        """Hear of a validation error: "divided by 10 when the validation error rate stopped improving" (paper, section 5)."""
+        if error < self._best_error:
+            self._best_error, self._validations_since_best = error, 0
+            return
+        self._validations_since_best += 1
+        if self._validations_since_best >= self._config.schedule.patience:
+            self._validations_since_best, self._drops = 0, self._drops + 1
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint must hold; JSON has no infinity, so an error that is not known yet is null."""
+        best = None if math.isinf(self._best_error) else self._best_error
+        return {"best_error": best, "validations_since_best": self._validations_since_best, "drops": self._drops}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state` gave."""
+        self._best_error = math.inf if state["best_error"] is None else state["best_error"]
+        self._validations_since_best, self._drops = state["validations_since_best"], state["drops"]
