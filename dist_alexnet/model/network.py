@@ -125,6 +125,11 @@ class Network(nn.Module):
             share = (shares or {}).get(layer.name, Share(slice(0, layer.out_channels)))
             self.add_module(layer.name, LayerShare(layer, share, seed, torch.device(device), dtype))
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the parameters and of the computation."""
+        return next(self.parameters()).dtype
+
     def forward(self, images: Tensor, draw: Draw | None = None) -> Tensor:
         """Scores [B, k] of the classes that this rank holds, from images [B, 3, S, S]."""
         x = images

@@ -38,12 +38,13 @@ class TrainingState:
 
     step: int  # optimizer steps done
     position: int  # images taken from the endless stream of training images
+    validated_at: int  # position of the newest validation
     optimizer: Mapping[str, Any]
     schedule: Mapping[str, Any]
     config: Mapping[str, Any]  # resolved
     versions: Mapping[str, str]
     classes: list[str]
-    validation: Mapping[str, Any] | None = None  # the newest result
+    validation: Mapping[str, Any] | None = None  # its result
     format: int = FORMAT
 
 

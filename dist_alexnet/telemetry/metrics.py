@@ -1,0 +1,27 @@
+"""metrics.jsonl: one object per line, append-only, written by rank 0, read by whoever wants to follow a run."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+
+class MetricsFile:
+    """Appends records, each whole in one write, so that a reader never sees half of one."""
+
+    def __init__(self, path: Path | None, attempt: int = 0) -> None:
+        """`path` None: write nothing, as on every rank but the first."""
+        self._path, self._attempt = path, attempt
+
+    def write(self, kind: str, **values: Any) -> None:
+        """Append one record.
+
+        Args:
+            kind: start, train, val, checkpoint or end.
+            values: anything JSON can say.
+        """
+        if self._path is None:
+            return
+        record = {"kind": kind, "attempt": self._attempt, "time": time.time(), **values}
+        with self._path.open("a") as stream:
+            stream.write(json.dumps(record) + "\n")

@@ -1,0 +1,32 @@
+"""What the ranks of a run tell each other besides gradients and activations: a few numbers, over gloo, on the host."""
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from dist_alexnet.parallel.world import World
+
+
+class Agreement:
+    """Makes every rank take the same decision at the same step."""
+
+    def __init__(self, world: World) -> None:
+        """Every rank makes one, at the same time."""
+        self._world = world
+        self._group = dist.new_group(backend="gloo") if world.world_size > 1 else None
+
+    def sum(self, *values: float) -> list[float]:
+        """Element-wise sum over the ranks, in float64."""
+        tensor = torch.tensor(values, dtype=torch.float64)
+        if self._world.world_size > 1:
+            dist.all_reduce(tensor, group=self._group)
+        return tensor.tolist()
+
+    def gather(self, value: Any) -> list[Any]:
+        """Every rank's value, by rank."""
+        if self._world.world_size == 1:
+            return [value]
+        values: list[Any] = [None] * self._world.world_size
+        dist.all_gather_object(values, value, group=self._group)
+        return values

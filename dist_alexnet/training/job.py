@@ -1,0 +1,129 @@
+"""What the driver hands to every rank, and where they all write.
+
+    runs/<name>/
+        config.yaml      resolved configuration
+        env.json         versions and machine
+        metrics.jsonl    one object per line, append-only: kind, attempt, step, ...
+        logs/rank_K.log  everything that rank K printed; rank_K.error.json if it failed
+        checkpoints/     step-NNNNNNNN/
+        summary.json     written at the end
+"""
+
+import json
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dist_alexnet.config import Config, UsageError
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Paths of a run; absolute, because workers may have another working directory."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """Resolved configuration."""
+        return self.path / "config.yaml"
+
+    @property
+    def environment(self) -> Path:
+        """Versions and machine."""
+        return self.path / "env.json"
+
+    @property
+    def metrics(self) -> Path:
+        """Numbers of the run, a JSON object per line."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def summary(self) -> Path:
+        """Result of the run."""
+        return self.path / "summary.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def stop_request(self) -> Path:
+        """A file that asks the ranks to write a checkpoint and stop; its presence is the message."""
+        return self.path / "stop"
+
+    def log(self, rank: int) -> Path:
+        """What a rank printed."""
+        return self.path / "logs" / f"rank_{rank}.log"
+
+    def error(self, rank: int) -> Path:
+        """How a rank failed."""
+        return self.path / "logs" / f"rank_{rank}.error.json"
+
+    def create(self) -> None:
+        """Make the folder.
+
+        Raises:
+            UsageError: it cannot be written.
+        """
+        try:
+            self.log(0).parent.mkdir(parents=True, exist_ok=True)
+            for stale in (self.stop_request, *self.log(0).parent.glob("rank_*.error.json")):  # of an attempt before this one
+                stale.unlink(missing_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot write {self.path}: {error.strerror}; type --output-dir with a folder you can write to") from None
+
+    def read_metrics(self) -> Iterator[dict[str, Any]]:
+        """Objects of metrics.jsonl; a last line that a kill cut short is left out."""
+        if self.metrics.exists():
+            for line in self.metrics.read_text().splitlines():
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    continue
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training run, as every rank receives it."""
+
+    config: Config
+    directory: RunDirectory
+    data: Path  # folder with train/ and val/
+    resume: Path | None = None  # checkpoint to start from
+
+
+@dataclass(frozen=True)
+class RankFailure:
+    """How one rank failed."""
+
+    rank: int
+    kind: str  # class of the exception, or "signal"
+    message: str
+    trace: str
+    seconds: float  # since the epoch: the first failure is the cause, the others follow from it
+
+    @staticmethod
+    def record(directory: RunDirectory, rank: int, error: BaseException) -> None:
+        """Write down how this rank failed, for the driver to find."""
+        failure = RankFailure(rank, type(error).__name__, str(error), traceback.format_exc(), time.time())
+        directory.error(rank).write_text(json.dumps(failure.__dict__))
+
+    @staticmethod
+    def first(directory: RunDirectory) -> "RankFailure | None":
+        """The earliest failure on record."""
+        failures = [RankFailure(**json.loads(path.read_text())) for path in directory.log(0).parent.glob("rank_*.error.json")]
+        return min(failures, key=lambda failure: failure.seconds, default=None)
+
+
+class TrainingFailed(RuntimeError):  # noqa: N818 - what happened, not an error of ours
+    """A run ended without a result; the message is for the person who started it (exit code 1)."""
+
+
+class NonFiniteLoss(ArithmeticError):  # noqa: N818
+    """The loss is no number any more."""
+

@@ -1,0 +1,65 @@
+"""Ranks as processes of this machine, under torch elastic: the fast start."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import uuid
+
+from dist_alexnet.training.job import RunDirectory, TrainingFailed
+from dist_alexnet.training.launcher import Launcher, RankFunction
+
+ORPHAN_POLL_S = 1.0
+
+
+class LocalLauncher(Launcher):
+    """Starts `workers` processes here."""
+
+    def cuda_devices(self) -> int:
+        """Devices that torch sees."""
+        import torch
+
+        return torch.cuda.device_count()
+
+    def run(self, function: RankFunction, directory: RunDirectory) -> None:
+        """Run the ranks; on failure of one the others are ended."""
+        from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+        from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+        config = LaunchConfig(
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=self.config.workers,
+            run_id=uuid.uuid4().hex,
+            rdzv_backend="c10d",
+            rdzv_endpoint="localhost:0",  # a free port
+            max_restarts=0,
+            monitor_interval=0.1,
+        )
+        try:
+            elastic_launch(config, _run_unless_orphaned)(function, os.getpid())
+        except ChildFailedError as error:
+            rank, failure = error.get_first_failure()
+            raise TrainingFailed(f"rank {rank} ended with exit code {failure.exitcode}{_signal_name(failure.exitcode)}") from error
+
+    def kill(self) -> None:
+        """SIGKILL to every child process."""
+        for child in multiprocessing.active_children():
+            child.kill()
+
+
+def _run_unless_orphaned(function: RankFunction, parent: int) -> None:
+    """Run, and die with the driver: were it killed, its ranks would go on writing to a run that somebody resumes."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(ORPHAN_POLL_S)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+    function()
+
+
+def _signal_name(exit_code: int) -> str:
+    return f" ({signal.Signals(-exit_code).name})" if exit_code < 0 else ""

@@ -1,0 +1,178 @@
+"""The training loop. It does not know which strategy runs, how many ranks there are, or who started them."""
+
+import math
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+from dist_alexnet.data.dali import Loader
+from dist_alexnet.data.image_set import ImageSet, open_data
+from dist_alexnet.parallel.strategy import Strategy
+from dist_alexnet.telemetry.environment import versions
+from dist_alexnet.telemetry.meter import Meter
+from dist_alexnet.telemetry.metrics import MetricsFile
+from dist_alexnet.training import checkpoint
+from dist_alexnet.training.agreement import Agreement
+from dist_alexnet.training.checkpoint_files import read_state
+from dist_alexnet.training.evaluation import Validation, evaluate
+from dist_alexnet.training.job import Job, NonFiniteLoss
+from dist_alexnet.training.optimizer import VelocitySGD
+from dist_alexnet.training.schedule import Schedule
+
+
+@dataclass
+class Progress:
+    """How far the run is."""
+
+    step: int = 0  # optimizer steps done
+    position: int = 0  # images taken from the endless stream
+    validated_at: int = 0  # position of the newest validation
+    validation: Validation | None = None  # its result
+
+
+class Training:
+    """One rank's part in a run."""
+
+    def __init__(self, job: Job, strategy: Strategy, metrics: MetricsFile) -> None:
+        """Build the share of the network, open the data, and go to where the run stands. Every rank does so together."""
+        self.job, self.config, self.strategy, self.metrics = job, job.config, strategy, metrics
+        self.train_images, self.val_images = open_data(job.data)
+        self.network = strategy.build()
+        self.net = strategy.parallelize(self.network)
+        self.optimizer = VelocitySGD(self.network, self.config.train)
+        self.schedule = Schedule(self.config.train)
+        self.agreement = Agreement(strategy.world)
+        self.meter = Meter(strategy, self.agreement)
+        self.progress = Progress()
+        if job.resume:
+            self._restore()
+
+    @property
+    def epoch(self) -> float:
+        """Passes over the training set so far."""
+        return self.progress.position / len(self.train_images)
+
+    def run(self) -> str:
+        """Train to the end, or until somebody asks to stop; leaves a checkpoint and returns "completed" or "stopped"."""
+        train, strategy, clock = self.config.train, self.strategy, self.strategy.clock
+        batches = self._loader(self.train_images).train_batches(
+            train.global_batch, strategy.rows(train.global_batch), self.progress.position
+        )
+        with closing(batches):
+            while not self._finished():
+                started = time.perf_counter()
+                with clock("data_wait"):
+                    batch = next(batches)
+                with clock("h2d"):
+                    batch = batch.to(strategy.world.device, self.network.dtype)
+                self.optimizer.zero_grad()
+                loss = strategy.forward_backward(self.net, batch, self.progress.step)
+                with clock("optimizer"):
+                    self.optimizer.step_at(self.schedule.lr(self.epoch))
+                stop = self._agree(float(loss))
+                self.progress.step += 1
+                self.progress.position += train.global_batch
+                self.meter.step(train.global_batch, time.perf_counter() - started)
+                self._after_step(stop)
+                if stop:
+                    return "stopped"
+        return "completed"
+
+    def _finished(self) -> bool:
+        steps = self.config.train.max_steps
+        return self.epoch >= self.config.train.epochs or (steps is not None and self.progress.step >= steps)
+
+    def _agree(self, loss: float) -> bool:
+        """Add up the loss of this step over the ranks, refuse to go on without one, and hear whether to stop."""
+        strategy = self.strategy
+        asked = strategy.world.rank == 0 and self.job.directory.stop_request.exists()
+        total, stop = self.agreement.sum(loss if strategy.speaks_for_its_rows else 0.0, asked)
+        if not math.isfinite(total):
+            raise NonFiniteLoss(
+                f"the loss is {total} at step {self.progress.step} (epoch {self.epoch:.2f}, lr {self.schedule.lr(self.epoch):g}); "
+                "type a smaller train.lr, or check data.mean and data.std; --resume auto goes back to the last checkpoint"
+            )
+        self.meter.loss(total)
+        return bool(stop)
+
+    def _after_step(self, stop: bool) -> None:
+        """Log, validate and save where it is time to. Asked to stop, a run saves but leaves validation to whoever resumes it."""
+        train, last = self.config.train, self._finished()
+        validate = last or (self._validation_due() and not stop)
+        save = validate if not train.checkpoint_every else self.progress.step % train.checkpoint_every == 0
+        if last or stop or validate or self.progress.step % train.log_every == 0:
+            self.metrics.write("train", step=self.progress.step, epoch=self.epoch, lr=self.schedule.lr(self.epoch), **self.meter.take())
+        if validate:
+            self._validate()
+        if last or stop or save:
+            self._save()
+
+    def _validation_due(self) -> bool:
+        every = self.config.train.validate_every * len(self.train_images)
+        return every > 0 and self.progress.position // every > self.progress.validated_at // every
+
+    def _validate(self) -> None:
+        strategy = self.strategy
+        with closing(self._loader(self.val_images).eval_batches(self.config.train.global_batch, strategy.rows)) as batches:
+            result = evaluate(strategy, self.network, batches, self.agreement)
+        self.meter.forget()  # evaluation is no part of the steps that are measured
+        self.progress.validation, self.progress.validated_at = result, self.progress.position
+        self.schedule.validated(result.top1_error)
+        self.metrics.write("val", step=self.progress.step, epoch=self.epoch, **result.as_dict())
+
+    def _loader(self, images: ImageSet) -> Loader:
+        return Loader(images, self.config.data, self.config.model.image_size, self.strategy.world.device, self.config.train.seed)
+
+    def _save(self) -> None:
+        path = checkpoint.save(
+            self.job.directory.checkpoints, self.strategy, self.network, self.optimizer, self._state(), self.config.train.keep_checkpoints
+        )
+        self.metrics.write("checkpoint", step=self.progress.step, path=path.name)
+
+    def _state(self) -> checkpoint.TrainingState:
+        validation = self.progress.validation
+        return checkpoint.TrainingState(
+            step=self.progress.step,
+            position=self.progress.position,
+            validated_at=self.progress.validated_at,
+            optimizer=self.optimizer.scalars(),
+            schedule=self.schedule.state(),
+            config=asdict(self.config),
+            versions=versions(),
+            classes=self.train_images.classes,
+            validation=validation.as_dict() if validation else None,
+        )
+
+    def _restore(self) -> None:
+        assert self.job.resume
+        state = read_state(self.job.resume)
+        checkpoint.load_tensors(self.job.resume, self.strategy, self.network, self.optimizer)
+        self.optimizer.load_scalars(state["optimizer"])
+        self.schedule.load(state["schedule"])
+        validation = Validation(**state["validation"]) if state["validation"] else None
+        self.progress = Progress(state["step"], state["position"], state["validated_at"], validation)
+
+
+def summary(training: Training, status: str, wall_seconds: float) -> Mapping[str, Any]:
+    """What a run came to. Every rank calls it; the keys are part of the contract with whoever reads summary.json."""
+    config, progress, strategy = training.config, training.progress, training.strategy
+    return {
+        "status": status,
+        "strategy": strategy.name,
+        "mesh": strategy.mesh,
+        "world_size": strategy.world.world_size,
+        "device": strategy.world.device.type,
+        "global_batch_size": config.train.global_batch,
+        "steps": progress.step,
+        "epoch": training.epoch,
+        "images": progress.position,
+        "wall_seconds": wall_seconds,
+        "val": progress.validation.as_dict() if progress.validation else None,
+        "parameters": sum(layer.parameters for layer in strategy.layers),
+        **training.meter.totals(),
+    }
+
+
