@@ -12,7 +12,7 @@ import numpy.typing as npt
 from dist_alexnet.config import AugmentConfig
 from dist_alexnet.data.philox import MASK, philox
 
-AUGMENT = 0x41554752  # "AUGR", second word of the key: separates these numbers from others drawn under the same seed
+AUGMENT = 0x4155474D  # "AUGM", second word of the key: separates these numbers from others drawn under the same seed
 GEOMETRY, COLOR = 0, 1  # third word of the counter
 
 # Principal components of the pixels of ImageNet's training set, in RGB: standard deviations in grey levels (0-255), eigenvectors in

@@ -1,0 +1,15 @@
+"""What the loader hands to a rank."""
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One rank's rows of one global batch: b own rows of S x S pixels. b may be 0, so that all ranks stay in step."""
+
+    images: torch.Tensor  # [b, 3, S, S] float32, channels_last in memory, on the loader's device
+    labels: torch.Tensor  # [b] int64, same device
+    rows: torch.Tensor  # [b] int64, same device: row numbers within the global batch
+    global_batch: int  # images of this batch over all ranks; in the last batch of an evaluation fewer than asked for

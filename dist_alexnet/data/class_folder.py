@@ -1,0 +1,81 @@
+"""Images as people keep them: `train/<class>/*.jpg` and `val/<class>/*.jpg`."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from dist_alexnet.config import UsageError
+
+EXTENSIONS = (".jpeg", ".jpg", ".png")
+
+
+class ClassFolder:
+    """One split of a folder of class folders, as an ImageSet.
+
+    Args:
+        root: the folder that holds train/ and the split.
+        split: "train" or "val". The classes are those of train/ in both; val/ may lack some.
+
+    Raises:
+        UsageError: no classes, no images, a class that train/ lacks or has no images of, images outside class folders.
+    """
+
+    prepared_size: int | None = None
+    mean: tuple[float, float, float] | None = None
+
+    def __init__(self, root: Path, split: str) -> None:
+        self.folder = root / split
+        self.classes = class_names(root / "train")
+        found = self.classes if split == "train" else class_names(self.folder)
+        if extra := sorted(set(found) - set(self.classes)):
+            raise UsageError(f"{self.folder}: class {extra[0]} is not in train/, nor are {len(extra) - 1} others; add or delete them")
+        number = {name: label for label, name in enumerate(self.classes)}
+        self._files: list[str] = []
+        labels: list[int] = []
+        for name in found:
+            files = image_files(self.folder / name)
+            if split == "train" and not files:
+                raise UsageError(f"{self.folder / name}: no image of this class; add {'/'.join(EXTENSIONS)} files or delete the folder")
+            self._files += [f"{name}/{file}" for file in files]
+            labels += [number[name]] * len(files)
+        if not labels:
+            raise UsageError(f"{self.folder}: its class folders hold no {'/'.join(EXTENSIONS)} files; add some")
+        self.labels = np.array(labels, np.int64)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def encoded(self, index: int) -> npt.NDArray[np.uint8]:
+        """The bytes of the image file, uint8 [bytes]."""
+        return np.fromfile(self.path(index), np.uint8)
+
+    def name(self, index: int) -> str:
+        """The path of the file."""
+        return str(self.path(index))
+
+    def path(self, index: int) -> Path:
+        """The file itself."""
+        return self.folder / self._files[index]
+
+
+def class_names(folder: Path) -> list[str]:
+    """The class folders in a split's folder, sorted.
+
+    Raises:
+        UsageError: there are none; the message says so if images lie there directly.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: there is no such folder; the classes are read from it")
+    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    if not names and (files := image_files(folder)):
+        raise UsageError(f"{folder}: {len(files)} images lie in it directly; move each into {folder}/<class>/, named as in train/")
+    if not names:
+        raise UsageError(f"{folder}: it is empty; add a folder of images for each class")
+    return names
+
+
+def image_files(folder: Path) -> list[str]:
+    """Names of the image files in a folder, sorted."""
+    return sorted(entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(EXTENSIONS) and not entry.name.startswith("."))

@@ -1,0 +1,79 @@
+"""What images there are: one interface over folders of photographs and over prepared shards, and the check of a data set's layout."""
+
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from dist_alexnet.config import UsageError
+
+Split = Literal["train", "val"]
+LAYOUT = "a data set is a folder with train/ and val/, each of one folder per class (train/cat/1.jpg) or of shards (*.arrow)"
+
+
+class ImageSet(Protocol):
+    """The images of one split, numbered from 0 in a fixed order. Opened by path, in each process on its own."""
+
+    classes: list[str]  # of the training set, sorted, also in the validation set
+    labels: npt.NDArray[np.int64]  # [N], indices into classes
+    prepared_size: int | None  # pixels, side of the stored squares; None: photographs of any size
+    mean: tuple[float, float, float] | None  # R, G, B grey levels over the training set, where that was computed
+
+    def __len__(self) -> int: ...
+
+    def encoded(self, index: int) -> npt.NDArray[np.uint8]:
+        """The bytes of the image file, uint8 [bytes], read-only."""
+        ...
+
+    def name(self, index: int) -> str:
+        """What an error message calls this image."""
+        ...
+
+
+def open_data(path: str | Path) -> tuple[ImageSet, ImageSet]:
+    """Training and validation set of a data set; every fault of the layout is found here, before anything starts.
+
+    Raises:
+        UsageError: something is missing, empty, incomplete or does not fit together.
+    """
+    train, val = open_split(path, "train"), open_split(path, "val")
+    if train.classes != val.classes or train.prepared_size != val.prepared_size:
+        raise UsageError(f"{path}: train/ and val/ were not prepared together; prepare both from one source")
+    return train, val
+
+
+def open_split(path: str | Path, split: Split) -> ImageSet:
+    """One split of a data set.
+
+    Raises:
+        UsageError: this split, or the list of classes in train/, is missing, empty or incomplete.
+    """
+    from dist_alexnet.data.class_folder import ClassFolder  # here, for these two files know what an ImageSet is
+    from dist_alexnet.data.shards import Shards
+
+    folder = Path(path) / split
+    if not Path(path).is_dir():
+        raise UsageError(f"data.path={path}: there is no such folder; {LAYOUT}")
+    if not folder.is_dir():
+        raise UsageError(f"data.path={path}: it has no {split}/; {LAYOUT}")
+    if any(folder.glob("*.arrow")):
+        return Shards(folder)
+    return ClassFolder(Path(path), split)
+
+
+def check_sizes(images: ImageSet, store_size: int, image_size: int) -> None:
+    """Refuse sizes in pixels that the set cannot give.
+
+    Raises:
+        UsageError: the set holds squares of another side than store_size, or the crop is larger than they are.
+    """
+    if images.prepared_size not in (None, store_size):
+        raise UsageError(
+            f"data.store_size={store_size}, but the shards hold images of {images.prepared_size} pixels; "
+            f"set data.store_size={images.prepared_size} or prepare the data again with --size {store_size}"
+        )
+    if image_size > store_size:
+        raise UsageError(
+            f"model.image_size={image_size} cannot be cropped from data.store_size={store_size}; set data.store_size={image_size} or more"
+        )
