@@ -13,3 +13,8 @@ class Batch:
     labels: torch.Tensor  # [b] int64, same device
     rows: torch.Tensor  # [b] int64, same device: row numbers within the global batch
     global_batch: int  # images of this batch over all ranks; in the last batch of an evaluation fewer than asked for
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "Batch":
+        """The same batch where, and in the precision that, a network computes; nothing is copied that is there already."""
+        images = self.images.to(device, dtype)
+        return Batch(images, self.labels.to(device), self.rows.to(device), self.global_batch)

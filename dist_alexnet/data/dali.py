@@ -170,7 +170,7 @@ def _decode_crop_normalize(source: Iterator[tuple[Any, ...]], decoder: str, stor
     images = fn.decoders.image(encoded, device=decoder, output_type=DALIImageType.RGB)
     if store_size:
         scaled: Any = fn.resize(images, resize_shorter=float(store_size), interp_type=DALIInterpType.INTERP_LINEAR, antialias=True)
-        images = fn.crop(scaled, crop=(store_size, store_size))
+        images = fn.crop(scaled, crop=(store_size, store_size), rounding="truncate")  # an odd margin as prepare cuts it
     return fn.crop_mirror_normalize(
         images,
         crop=(image_size, image_size),
