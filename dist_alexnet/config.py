@@ -4,16 +4,8 @@ Every number here is the 2012 paper's unless its comment says otherwise, so that
 (`configs/*.yaml`) hold differences only. Nothing changes a configuration after `resolve` has returned it.
 """
 
-import difflib
-import re
-from dataclasses import asdict, dataclass, field, fields
-from importlib import resources
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
-
-import yaml
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 
 class UsageError(ValueError):
@@ -159,11 +151,17 @@ class LaunchConfig:
     """Where the ranks run."""
 
     name: str = "ray"  # an entry point of the group dist_alexnet.launchers
-    workers: int = 1  # ranks
+    workers: int | None = None  # ranks; null: as many as the strategy takes by itself
     device: Literal["auto", "cuda", "cpu"] = "auto"
     address: str | None = None  # ray: an existing cluster; null: RAY_ADDRESS if set, else a Ray of its own
     threads: int = 0  # CPU threads per rank; 0: the cores of this machine shared evenly
     timeout_s: int = 600  # a collective that waits longer than this has failed
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 1:
+            raise UsageError(f"launch.workers={self.workers}: needs at least 1; type --gpus 1 or more")
+        if self.threads < 0 or self.timeout_s < 1:
+            raise UsageError(f"launch.threads={self.threads}, launch.timeout_s={self.timeout_s}: must not be negative, and at least 1")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ class Single(Strategy):
     """Nothing is split and nothing is exchanged."""
 
     name = "single"
+    default_ranks = 1
 
     @classmethod
     def axes(cls, world_size: int) -> Mapping[str, int]:

@@ -6,7 +6,7 @@ bottom edge, so zeros are padded there and nowhere else.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -96,6 +96,14 @@ def describe(model: ModelConfig, classes: int | None = None) -> tuple[Layer, ...
     add("fc7", width["fc7"], bias=1.0, dropout=model.dropout)
     add("fc8", model.classes or classes or 1000, relu=False)
     return tuple(add.layers)
+
+
+def parameter_shapes(layers: Iterable[Layer]) -> dict[str, tuple[int, ...]]:
+    """Canonical name -> shape of every weight and bias."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in layers:
+        shapes |= {f"{layer.name}.weight": layer.weight_shape, f"{layer.name}.bias": (layer.out_channels,)}
+    return shapes
 
 
 class _Builder:

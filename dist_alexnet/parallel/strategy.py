@@ -65,6 +65,7 @@ class Strategy(ABC):
     """One optimizer step of the network spread over ranks. See the module docstring for what a subclass must say."""
 
     name: ClassVar[str]  # = file name = entry point = config value = metric label
+    default_ranks: ClassVar[int] = 2  # where nobody says how many
     Options: ClassVar[type] = NoOptions  # frozen dataclass: the fields of `strategy.options`, so that typos fail
 
     # ------------------------------------------------------------------ what a strategy says about itself

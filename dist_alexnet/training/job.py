@@ -123,6 +123,11 @@ class RankFailure:
 class TrainingFailed(RuntimeError):  # noqa: N818 - what happened, not an error of ours
     """A run ended without a result; the message is for the person who started it (exit code 1)."""
 
+    def __init__(self, message: str, *, trace: str = "", killed: bool = False) -> None:
+        """`trace`: of the rank that failed first. `killed`: a rank died of a signal, and what the others report only follows from it."""
+        super().__init__(message)
+        self.trace, self.killed = trace, killed
+
 
 class NonFiniteLoss(ArithmeticError):  # noqa: N818
     """The loss is no number any more."""

@@ -7,8 +7,13 @@ import threading
 import time
 import uuid
 
+from typing import TYPE_CHECKING
+
 from dist_alexnet.training.job import RunDirectory, TrainingFailed
 from dist_alexnet.training.launcher import Launcher, RankFunction
+
+if TYPE_CHECKING:
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 ORPHAN_POLL_S = 1.0
 
@@ -40,8 +45,7 @@ class LocalLauncher(Launcher):
         try:
             elastic_launch(config, _run_unless_orphaned)(function, os.getpid())
         except ChildFailedError as error:
-            rank, failure = error.get_first_failure()
-            raise TrainingFailed(f"rank {rank} ended with exit code {failure.exitcode}{_signal_name(failure.exitcode)}") from error
+            raise _explain(error) from error
 
     def kill(self) -> None:
         """SIGKILL to every child process."""
@@ -61,5 +65,10 @@ def _run_unless_orphaned(function: RankFunction, parent: int) -> None:
     function()
 
 
-def _signal_name(exit_code: int) -> str:
-    return f" ({signal.Signals(-exit_code).name})" if exit_code < 0 else ""
+def _explain(error: "ChildFailedError") -> TrainingFailed:
+    """Name the rank that died of a signal, if one did (elastic itself ends the others with SIGTERM), else the first that failed."""
+    for rank, failure in sorted(error.failures.items()):
+        if failure.exitcode < 0 and -failure.exitcode != signal.SIGTERM:
+            return TrainingFailed(f"rank {rank} was killed by {signal.Signals(-failure.exitcode).name}", killed=True)
+    rank, failure = error.get_first_failure()
+    return TrainingFailed(f"rank {rank} ended with exit code {failure.exitcode}")

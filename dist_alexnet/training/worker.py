@@ -8,18 +8,23 @@ import logging
 import os
 import signal
 import time
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 
 from dist_alexnet.config import Config
+from dist_alexnet.data.dali import Loader
+from dist_alexnet.data.image_set import open_data
 from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import World
 from dist_alexnet.telemetry.metrics import MetricsFile
+from dist_alexnet.training.agreement import Agreement
+from dist_alexnet.training.checkpoint import load_tensors
+from dist_alexnet.training.evaluation import evaluate
 from dist_alexnet.training.job import Job, RankFailure, RunDirectory
 from dist_alexnet.training.loop import Training, summary
 
@@ -44,6 +49,25 @@ def train_rank(job: Job) -> None:
         metrics.write("end", step=training.progress.step, status=status)
         if first:
             job.directory.summary.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def evaluate_rank(job: Job) -> None:
+    """Evaluate the checkpoint of a job on its validation set; rank 0 leaves the result as the summary.
+
+    Raises:
+        Exception: whatever stopped this rank; it is on record in the run directory then.
+    """
+    assert job.resume
+    with rank_process(job.config, job.directory) as strategy:
+        config, world = job.config, strategy.world
+        _, images = open_data(job.data)
+        network = strategy.build()
+        load_tensors(job.resume, strategy, network, optimizer=None)
+        loader = Loader(images, config.data, config.model.image_size, world.device, config.train.seed)
+        with closing(loader.eval_batches(config.train.global_batch, strategy.rows)) as batches:
+            result = evaluate(strategy, network, batches, Agreement(world))
+        if world.rank == 0:
+            job.directory.summary.write_text(json.dumps({"status": "completed", "val": result.as_dict()}))
 
 
 @contextmanager

@@ -1,0 +1,44 @@
+"""`dist-alexnet`: the commands, and what becomes of errors."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from dist_alexnet import __version__
+from dist_alexnet.cli import config, data, evaluate, explain, train
+from dist_alexnet.config import UsageError
+
+app = typer.Typer(
+    help="One AlexNet, many ways to spread it: train, compare and explain the network of 2012.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("train")(train.train)
+app.command("eval")(evaluate.evaluate)
+app.command("explain")(explain.explain)
+app.add_typer(data.app, name="data")
+app.add_typer(config.app, name="config")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"dist-alexnet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)] = False,
+) -> None:
+    """One AlexNet, many ways to spread it: train, compare and explain the network of 2012."""
+
+
+def main() -> None:
+    """Run a command. Exit codes: 0 ok, 1 training failed, 2 wrong use, 130 and 143 stopped by a signal."""
+    try:
+        app()
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

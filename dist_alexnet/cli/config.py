@@ -1,0 +1,21 @@
+"""`dist-alexnet config`."""
+
+import typer
+
+from dist_alexnet.cli import options
+
+app = typer.Typer(help="The configuration of a run.", no_args_is_help=True)
+
+
+@app.callback()
+def _config() -> None:
+    """The configuration of a run."""
+
+
+@app.command()
+def show(overrides: options.Overrides = None, preset: options.Preset = None) -> None:
+    """Print every setting as YAML: a preset (default: alexnet_2012) with overrides; `-c` reads it back."""
+    from dist_alexnet.resolve import PAPER, preset_names, read_preset, resolve, to_yaml
+
+    print(f"# presets: {', '.join(preset_names())}")
+    print(to_yaml(resolve(read_preset(preset or PAPER), overrides or [])), end="")

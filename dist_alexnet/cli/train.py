@@ -1,0 +1,63 @@
+"""`dist-alexnet train`."""
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dist_alexnet.cli import options
+
+
+def train(
+    overrides: options.Overrides = None,
+    preset: options.Preset = None,
+    strategy: options.Strategy = None,
+    gpus: options.Workers = None,
+    device: options.Device = None,
+    launcher: options.LauncherName = None,
+    data: options.Data = None,
+    name: Annotated[str | None, typer.Option("--name", help="Of the run folder; default: strategy and time.")] = None,
+    output_dir: options.OutputDir = Path("runs"),
+    resume: Annotated[str | None, typer.Option("--resume", help="auto (the newest checkpoint of --name), a checkpoint, or a run folder.")] = None,
+    batch: options.Batch = None,
+    epochs: Annotated[float | None, typer.Option("--epochs", help="Passes over the training set.")] = None,
+    max_steps: Annotated[int | None, typer.Option("--max-steps", help="Stop after this many optimizer steps.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Of weights, order, augmentation and dropout.")] = None,
+    json: options.Json = False,
+) -> None:
+    """Train the network under a strategy.
+
+    Without -c: the preset quickstart on generated images, or alexnet_2012 if --data is given.
+    """
+    from dist_alexnet.cli.report import RunReport
+    from dist_alexnet.training.driver import execute
+    from dist_alexnet.training.job import TrainingFailed
+    from dist_alexnet.training.prepare import Request, prepare
+    from dist_alexnet.training.worker import train_rank
+
+    typed = options.as_overrides(
+        overrides,
+        strategy__name=strategy,
+        launch__workers=gpus,
+        launch__device=device,
+        launch__name=launcher,
+        data__path=data,
+        train__global_batch=batch,
+        train__epochs=epochs,
+        train__max_steps=max_steps,
+        train__seed=seed,
+    )
+    report = RunReport(as_json=json)
+    prepared = prepare(Request(preset, typed, output_dir, name, resume))
+    report.header(prepared)
+    try:
+        with report:
+            job = prepared.job
+            summary, exit_code = execute(partial(train_rank, job), job.directory, prepared.launcher, report.follow, report.say)
+    except TrainingFailed as error:
+        report.failure(error)
+        sys.exit(1)
+    report.result(summary, prepared.job.directory.path)
+    sys.exit(exit_code)
