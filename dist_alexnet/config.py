@@ -157,6 +157,12 @@ class LaunchConfig:
     threads: int = 0  # CPU threads per rank; 0: the cores of this machine shared evenly
     timeout_s: int = 600  # a collective that waits longer than this has failed
 
+    @property
+    def ranks(self) -> int:
+        """Workers, in a configuration in which their number is settled."""
+        assert self.workers is not None
+        return self.workers
+
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"launch.workers={self.workers}: needs at least 1; type --gpus 1 or more")

@@ -63,7 +63,12 @@ def _print_table(plan: "Plan") -> None:
             f"{layer.backward_bytes_per_image:,.0f}",
         )
     table.add_section()
-    sums = [sum(column) for column in zip(*((w.parameters, w.multiply_adds, w.forward_bytes_per_image, w.backward_bytes_per_image) for w in plan.layers), strict=True)]
+    sums = [
+        sum(column)
+        for column in zip(
+            *((w.parameters, w.multiply_adds, w.forward_bytes_per_image, w.backward_bytes_per_image) for w in plan.layers), strict=True
+        )
+    ]
     table.add_row("sum", "", "", *(f"{value:,.0f}" for value in sums))
     console = Console()
     console.print(table)
@@ -82,4 +87,7 @@ def _owners(owners: dict[int, tuple[int, int]]) -> str:
 
 
 def _runs(ranks: list[int]) -> str:
-    return str(ranks[0]) if len(ranks) == 1 else f"{ranks[0]}-{ranks[-1]}" if ranks[-1] - ranks[0] == len(ranks) - 1 else ",".join(map(str, ranks))
+    """0-3 for neighbours, 0,2,4 otherwise."""
+    if len(ranks) > 1 and ranks[-1] - ranks[0] == len(ranks) - 1:
+        return f"{ranks[0]}-{ranks[-1]}"
+    return ",".join(map(str, ranks))

@@ -20,7 +20,9 @@ Data = Annotated[Path | None, typer.Option("--data", help="Folder with train/ an
 OutputDir = Annotated[Path, typer.Option("--output-dir", help="Where run folders go.")]
 Batch = Annotated[int | None, typer.Option("-b", "--batch", help="Images per optimizer step over all ranks.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout and nothing else there.")]
-Overrides = Annotated[list[str] | None, typer.Argument(help="Any setting, as in train.lr=0.02; `config show` lists them.", metavar="[KEY=VALUE]...")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="Any setting, as in train.lr=0.02; `config show` lists them.", metavar="[KEY=VALUE]...")
+]
 
 
 def as_overrides(overrides: list[str] | None, **flags: object) -> list[str]:

@@ -26,7 +26,13 @@ class RunReport:
 
     def __enter__(self) -> "RunReport":
         if self._console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[numbers]}"), TimeElapsedColumn(), TimeRemainingColumn())
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[numbers]}"),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+            )
             self._progress = Progress(*columns, console=self._console, transient=True)
             self._progress.add_task("starting ranks", total=None, numbers="")
             self._progress.start()
@@ -48,7 +54,10 @@ class RunReport:
         table = Table.grid(padding=(0, 2))
         for label, value in (
             ("strategy", f"{plan.strategy} ({mesh})"),
-            ("ranks", f"{len(plan.rows)} on {config.launch.device}, {config.launch.threads} threads each, launched by {config.launch.name}"),
+            (
+                "ranks",
+                f"{len(plan.rows)} on {config.launch.device}, {config.launch.threads} threads each, launched by {config.launch.name}",
+            ),
             ("batch", f"{plan.global_batch} global, {rows} rows per rank"),
             ("parameters", f"{sum(layer.parameters for layer in plan.layers):,}; per rank {', '.join(f'{n:,}' for n in plan.parameters)}"),
             ("data", f"{prepared.train_images:,} training and {prepared.val_images:,} validation images, {config.model.classes} classes"),
@@ -89,7 +98,9 @@ class RunReport:
             print(json.dumps(summary, indent=2))
             return
         val, sent = summary["val"], sum(sum(passes.values()) for passes in summary["exchange_bytes_per_step"].values())
-        table = Table(title=f"{summary['strategy']} on {summary['world_size']} {summary['device']} rank(s): {summary['status']}", title_justify="left")
+        table = Table(
+            title=f"{summary['strategy']} on {summary['world_size']} {summary['device']} rank(s): {summary['status']}", title_justify="left"
+        )
         table.add_column("")
         table.add_column("", justify="right")
         table.add_row("steps, epochs, images", f"{summary['steps']:,}, {summary['epoch']:.2f}, {summary['images']:,}")

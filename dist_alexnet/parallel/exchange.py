@@ -86,7 +86,7 @@ def gather_shards(x: Tensor, name: str, exchange: Exchange, sizes: Sequence[int]
     """
     if x.shape[1] != sizes[channel.rank]:
         raise ValueError(f"{name}: rank {channel.rank} brings {x.shape[1]} channels, the exchange expects {list(sizes)}")
-    joined: Tensor = _GatherShards.apply(x, name, exchange, tuple(sizes), channel)  # type: ignore[no-untyped-call]
+    joined: Tensor = _GatherShards.apply(x, name, exchange, tuple(sizes), channel)
     return joined
 
 
@@ -110,7 +110,7 @@ class _GatherShards(torch.autograd.Function):
         (gradient,), me = gradients, ctx.channel.rank
         parts: dict[int, Tensor] = {}
         if me in ctx.readers:
-            parts = {r: part.contiguous() for r, part in enumerate(gradient.movedim(1, -1).split(ctx.sizes, dim=-1))}
+            parts = {r: part.contiguous() for r, part in enumerate(torch.split(gradient.movedim(1, -1), ctx.sizes, dim=-1))}
         own_shape = (ctx.shape[0], *ctx.shape[2:], ctx.shape[1])
         partials = {r: parts[r] if r == me else gradient.new_empty(own_shape) for r in ctx.readers}
         sends = {r: part for r, part in parts.items() if r != me}

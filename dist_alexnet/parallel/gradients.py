@@ -5,6 +5,7 @@ from typing import Any
 
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch._C._distributed_c10d import GradBucket
 from torch.futures import Future
 from torch.nn.parallel import DistributedDataParallel
 
@@ -32,15 +33,13 @@ class DataParallel(DistributedDataParallel):
         self._last_bucket_sent = 0.0
         self.register_comm_hook(state=None, hook=self._sum_bucket)
 
-    def _sum_bucket(self, _: Any, bucket: dist.GradBucket) -> Future[Tensor]:
+    def _sum_bucket(self, _: Any, bucket: GradBucket) -> Future[Tensor]:
         buffer = bucket.buffer()
         self._channel.traffic.add("gradients", "backward", all_reduce_bytes(buffer.nbytes, self._channel.size))
         work = dist.all_reduce(buffer, group=self._channel.group, async_op=True)
         self._last_bucket_sent = time.perf_counter()
-        return work.get_future().then(lambda future: future.value()[0])  # type: ignore[no-any-return]
+        return work.get_future().then(lambda future: future.value()[0])
 
     def exposed_seconds(self) -> float:
         """Seconds since the last bucket was sent: when the backward pass has just ended, what it waited for the others."""
         return time.perf_counter() - self._last_bucket_sent
-
-

@@ -24,7 +24,7 @@ def sharded_cross_entropy(scores: Tensor, labels: Tensor, first_class: int, chan
         first_class: the class of scores[:, 0].
         channel: the group that has all K classes together.
     """
-    loss: Tensor = _ShardedCrossEntropy.apply(scores, labels, first_class, channel)  # type: ignore[no-untyped-call]
+    loss: Tensor = _ShardedCrossEntropy.apply(scores, labels, first_class, channel)
     return loss
 
 
@@ -40,7 +40,7 @@ class _ShardedCrossEntropy(torch.autograd.Function):
         everywhere[channel.rank] = torch.stack([torch.logsumexp(scores, dim=1), true_score], dim=1)
         peers = [r for r in range(channel.size) if r != channel.rank]
         own = everywhere[channel.rank]
-        channel.swap("loss", "forward", {r: own for r in peers}, {r: everywhere[r] for r in peers})
+        channel.swap("loss", "forward", dict.fromkeys(peers, own), {r: everywhere[r] for r in peers})
         statistics = torch.stack(everywhere)  # [R, B, 2]
         log_sum = torch.logsumexp(statistics[..., 0], dim=0)
         ctx.save_for_backward(scores, local, here, log_sum)

@@ -34,7 +34,6 @@ from functools import partial
 from typing import Any, ClassVar
 
 import torch
-import torch.distributed as dist
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor, nn
@@ -48,7 +47,7 @@ from dist_alexnet.model.network import Draw, Network, Share
 from dist_alexnet.parallel.exchange import Channel, Exchange, gather_shards
 from dist_alexnet.parallel.gradients import DataParallel
 from dist_alexnet.parallel.loss import STATISTICS, sharded_cross_entropy
-from dist_alexnet.parallel.placement import Owner, Placement, Replicate, Shard, interval
+from dist_alexnet.parallel.placement import Placement, Replicate, Shard, interval
 from dist_alexnet.parallel.traffic import Traffic, all_reduce_bytes
 from dist_alexnet.parallel.world import World, coordinates, mesh_size, split_rows
 from dist_alexnet.telemetry.clock import Clock
@@ -150,9 +149,7 @@ class Strategy(ABC):
     def connect(self) -> None:
         """Build the DeviceMesh and its groups. Every rank calls it, once."""
         if self.world.world_size > 1:
-            self._device_mesh = init_device_mesh(
-                self.world.device.type, tuple(self.mesh.values()), mesh_dim_names=tuple(self.mesh)
-            )
+            self._device_mesh = init_device_mesh(self.world.device.type, tuple(self.mesh.values()), mesh_dim_names=tuple(self.mesh))
 
     @property
     def device_mesh(self) -> DeviceMesh:

@@ -27,7 +27,7 @@ class World:
 def coordinates(rank: int, mesh: Mapping[str, int]) -> dict[str, int]:
     """Coordinate of a rank on each axis of a mesh; the last axis varies fastest, as in `init_device_mesh`."""
     place = {}
-    for axis, parts in reversed(mesh.items()):
+    for axis, parts in reversed(list(mesh.items())):
         rank, place[axis] = divmod(rank, parts)
     return {axis: place[axis] for axis in mesh}
 

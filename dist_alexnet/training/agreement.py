@@ -14,7 +14,7 @@ class Agreement:
     def __init__(self, world: World) -> None:
         """Every rank makes one, at the same time."""
         self._world = world
-        self._group = dist.new_group(backend="gloo") if world.world_size > 1 else None
+        self._group: Any = dist.new_group(backend="gloo") if world.world_size > 1 else None
 
     def sum(self, *values: float) -> list[float]:
         """Element-wise sum over the ranks, in float64."""

@@ -18,8 +18,8 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.distributed.checkpoint as dcp
 from torch import Tensor
+from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
 from torch.distributed.tensor import DTensor
 
@@ -57,7 +57,7 @@ def canonical_tensors(strategy: Strategy, network: Network, optimizer: VelocityS
     placed = {}
     for name, local in tensors.items():
         layer = layers[name.removeprefix("momentum.").partition(".")[0]]
-        placements = [strategy.placement(layer).get(axis, Replicate()) for axis in strategy.mesh]
+        placements: list[Any] = [strategy.placement(layer).get(axis, Replicate()) for axis in strategy.mesh]
         if strategy.world.world_size == 1 or any(isinstance(placement, Owner) for placement in placements):
             placed[name] = local
             continue
@@ -78,7 +78,7 @@ def save(folder: Path, strategy: Strategy, network: Network, optimizer: Velocity
         temporary.mkdir(parents=True)
     dist.barrier()
     tensors = {name: _contiguous(tensor) for name, tensor in canonical_tensors(strategy, network, optimizer).items()}
-    dcp.save(tensors, storage_writer=HuggingFaceStorageWriter(str(temporary), save_distributed=True))
+    state_dict_saver.save(tensors, storage_writer=HuggingFaceStorageWriter(str(temporary), save_distributed=True))
     dist.barrier()
     if first:
         (temporary / STATE_FILE).write_text(json.dumps(asdict(state), indent=1))
@@ -95,7 +95,7 @@ def save(folder: Path, strategy: Strategy, network: Network, optimizer: Velocity
 def load_tensors(checkpoint: Path, strategy: Strategy, network: Network, optimizer: VelocitySGD | None) -> None:
     """Fill this rank's parameters, and the momentum if there is an optimizer; every rank calls it."""
     tensors = canonical_tensors(strategy, network, optimizer)
-    dcp.load(tensors, storage_reader=HuggingFaceStorageReader(str(checkpoint)))
+    state_dict_loader.load(tensors, storage_reader=HuggingFaceStorageReader(str(checkpoint)))
 
 
 def _contiguous(tensor: Tensor) -> Tensor:

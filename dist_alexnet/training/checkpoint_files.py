@@ -45,7 +45,7 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
     """
     try:
         state: dict[str, Any] = json.loads((checkpoint / STATE_FILE).read_text())
-        state["step"], state["position"], state["config"]  # noqa: B018
+        state["step"], state["position"], state["config"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"checkpoint {checkpoint} has no readable {STATE_FILE} ({error}); use an older checkpoint") from None
     return state

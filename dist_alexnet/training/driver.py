@@ -106,5 +106,3 @@ def _explain(error: BaseException, directory: RunDirectory) -> BaseException:
         return error if not isinstance(error, TrainingFailed) else TrainingFailed(f"{error}; logs: {directory.log(0).parent}")
     message = f"rank {failure.rank} failed: {failure.kind}: {failure.message}"
     return TrainingFailed(f"{message}\nits log: {directory.log(failure.rank)}", trace=failure.trace)
-
-

@@ -1,12 +1,12 @@
 """What the driver hands to every rank, and where they all write.
 
-    runs/<name>/
-        config.yaml      resolved configuration
-        env.json         versions and machine
-        metrics.jsonl    one object per line, append-only: kind, attempt, step, ...
-        logs/rank_K.log  everything that rank K printed; rank_K.error.json if it failed
-        checkpoints/     step-NNNNNNNN/
-        summary.json     written at the end
+runs/<name>/
+    config.yaml      resolved configuration
+    env.json         versions and machine
+    metrics.jsonl    one object per line, append-only: kind, attempt, step, ...
+    logs/rank_K.log  everything that rank K printed; rank_K.error.json if it failed
+    checkpoints/     step-NNNNNNNN/
+    summary.json     written at the end
 """
 
 import json
@@ -131,4 +131,3 @@ class TrainingFailed(RuntimeError):  # noqa: N818 - what happened, not an error 
 
 class NonFiniteLoss(ArithmeticError):  # noqa: N818
     """The loss is no number any more."""
-

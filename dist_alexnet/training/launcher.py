@@ -24,7 +24,7 @@ class Launcher(ABC):
 
     @abstractmethod
     def run(self, function: RankFunction, directory: RunDirectory) -> None:
-        """Run the function on `config.workers` ranks and return when all have ended.
+        """Run the function on `config.ranks` ranks and return when all have ended.
 
         Called in a thread that is not the main one: signals are the driver's affair.
 

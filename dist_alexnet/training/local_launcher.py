@@ -6,7 +6,6 @@ import signal
 import threading
 import time
 import uuid
-
 from typing import TYPE_CHECKING
 
 from dist_alexnet.training.job import RunDirectory, TrainingFailed
@@ -19,7 +18,7 @@ ORPHAN_POLL_S = 1.0
 
 
 class LocalLauncher(Launcher):
-    """Starts `workers` processes here."""
+    """Starts the ranks as processes here."""
 
     def cuda_devices(self) -> int:
         """Devices that torch sees."""
@@ -35,7 +34,7 @@ class LocalLauncher(Launcher):
         config = LaunchConfig(
             min_nodes=1,
             max_nodes=1,
-            nproc_per_node=self.config.workers,
+            nproc_per_node=self.config.ranks,
             run_id=uuid.uuid4().hex,
             rdzv_backend="c10d",
             rdzv_endpoint="localhost:0",  # a free port

@@ -7,7 +7,6 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
-
 from dist_alexnet.data.dali import Loader
 from dist_alexnet.data.image_set import ImageSet, open_data
 from dist_alexnet.parallel.strategy import Strategy
@@ -174,5 +173,3 @@ def summary(training: Training, status: str, wall_seconds: float) -> Mapping[str
         "parameters": sum(layer.parameters for layer in strategy.layers),
         **training.meter.totals(),
     }
-
-

@@ -69,7 +69,9 @@ def prepare(request: Request) -> Prepared:
     launcher.validate()
     data, train, val = _open(config, request.output_dir)
     if len(train) < config.train.global_batch:
-        raise UsageError(f"{data} has {len(train)} training images, fewer than one batch of {config.train.global_batch}; type -b {len(train)}")
+        raise UsageError(
+            f"{data} has {len(train)} training images, fewer than one batch of {config.train.global_batch}; type -b {len(train)}"
+        )
     config = _with_classes(config, train, data)
     if checkpoint:
         _check_resume(config, checkpoint, train)
@@ -152,9 +154,7 @@ def _check_name(directory: RunDirectory, request: Request, checkpoint: Path | No
         return
     continues = request.resume == "auto" or (checkpoint and checkpoint.parent.parent == directory.path)
     if not continues:
-        raise UsageError(
-            f"{directory.path} exists and nothing is overwritten; type another --name, or --resume auto to continue that run"
-        )
+        raise UsageError(f"{directory.path} exists and nothing is overwritten; type another --name, or --resume auto to continue that run")
 
 
 def _open(config: Config, output_dir: Path) -> tuple[Path, ImageSet, ImageSet]:
@@ -195,7 +195,9 @@ def _check_same_network(config: Config, checkpoint: Path, state: Mapping[str, An
     if changes := ", ".join(f"model.{key}: {saved[key]} -> {value}" for key, value in wanted.items() if value != saved[key]):
         raise UsageError(f"the model section is not that of {checkpoint.name} ({changes}); leave it as it was, or start a new run")
     if state["classes"] != train.classes:
-        raise UsageError(f"{checkpoint.name} was trained on other classes than those of the data set; type --data with the set it was trained on")
+        raise UsageError(
+            f"{checkpoint.name} was trained on other classes than those of the data set; type --data with the set it was trained on"
+        )
     check_tensors(checkpoint, parameter_shapes(describe(config.model)))
 
 

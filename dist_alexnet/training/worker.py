@@ -116,5 +116,3 @@ def _log_to(directory: RunDirectory, rank: int, world_size: int) -> None:
         format=f"%(asctime)s [rank {rank}/{world_size}] %(levelname)s %(name)s: %(message)s",
         force=True,
     )
-
-
