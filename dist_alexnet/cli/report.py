@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -56,7 +57,7 @@ class RunReport:
             ("strategy", f"{plan.strategy} ({mesh})"),
             (
                 "ranks",
-                f"{len(plan.rows)} on {config.launch.device}, {config.launch.threads} threads each, launched by {config.launch.name}",
+                f"{len(plan.rows)} on {config.launch.device}, {config.launch.threads} thread(s) each, started by {config.launch.name}",
             ),
             ("batch", f"{plan.global_batch} global, {rows} rows per rank"),
             ("parameters", f"{sum(layer.parameters for layer in plan.layers):,}; per rank {', '.join(f'{n:,}' for n in plan.parameters)}"),
@@ -98,9 +99,8 @@ class RunReport:
             print(json.dumps(summary, indent=2))
             return
         val, sent = summary["val"], sum(sum(passes.values()) for passes in summary["exchange_bytes_per_step"].values())
-        table = Table(
-            title=f"{summary['strategy']} on {summary['world_size']} {summary['device']} rank(s): {summary['status']}", title_justify="left"
-        )
+        self.say(f"{summary['strategy']} on {summary['world_size']} {summary['device']} rank(s): {summary['status']}")
+        table = Table(show_header=False, box=SIMPLE)
         table.add_column("")
         table.add_column("", justify="right")
         table.add_row("steps, epochs, images", f"{summary['steps']:,}, {summary['epoch']:.2f}, {summary['images']:,}")

@@ -18,3 +18,8 @@ class Batch:
         """The same batch where, and in the precision that, a network computes; nothing is copied that is there already."""
         images = self.images.to(device, dtype)
         return Batch(images, self.labels.to(device), self.rows.to(device), self.global_batch)
+
+    def microbatches(self, parts: int) -> list["Batch"]:
+        """Cut into this many runs of rows, as even as can be."""
+        pieces = zip(*(tensor.tensor_split(parts) for tensor in (self.images, self.labels, self.rows)), strict=True)
+        return [Batch(images, labels, rows, self.global_batch) for images, labels, rows in pieces]

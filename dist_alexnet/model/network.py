@@ -66,8 +66,8 @@ class LayerShare(nn.Module):
             x = self.share.exchange(x)
         if not self.bias.numel():
             return x  # a rank without a part in this layer: the (empty) result of the exchange keeps its adjoint in the graph
-        x = self._activate(self._multiply(x))
-        return self._drop(x, draw) if self.layer.dropout else x
+        y: Tensor = self._activate(self._multiply(x))
+        return self._drop(y, draw) if self.layer.dropout else y
 
     def _multiply(self, x: Tensor) -> Tensor:
         layer = self.layer

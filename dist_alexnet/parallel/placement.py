@@ -1,7 +1,7 @@
 """Where the output channels of a layer live: the first of the two tables that describe a strategy.
 
 Every weight splits on its output channels (dimension 0 of weight and bias), so that one interval per layer and rank says everything.
-`Replicate` and `Shard` are torch's own and mean what they mean there; `Owner` is what DTensor cannot say: one rank has it, the others nothing.
+`Replicate` and `Shard` are torch's own and mean what they mean there; `Owner` is what DTensor cannot say: one rank has all of it.
 """
 
 from collections.abc import Mapping

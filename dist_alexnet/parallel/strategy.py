@@ -27,7 +27,7 @@ Register it as an entry point of the group `dist_alexnet.strategies`, under its 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from functools import partial
@@ -181,14 +181,17 @@ class Strategy(ABC):
             Loss of this rank's rows, summed and divided by the size of the global batch (never a local mean: rows may not divide evenly).
         """
         losses = []
-        for part, is_last in _microbatches(batch, self.config.train.accumulation):
-            with self.reduction(net, is_last):
+        parts = batch.microbatches(self.config.train.accumulation)
+        for part in parts:
+            with self.reduction(net, is_last=part is parts[-1]):
                 with self.clock("forward"):
                     scores = net(part.images, Draw(self.config.train.seed, step, part.rows))
                     loss = self.loss(scores, part.labels) / part.global_batch
                 with self.clock("backward"):
                     loss.backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
+        if isinstance(net, DataParallel):
+            self.clock.move(net.exposed_seconds(), "backward", "communication")
         return torch.stack(losses).sum()
 
     def reduction(self, net: nn.Module, is_last: bool) -> AbstractContextManager[None]:
@@ -255,9 +258,3 @@ class Strategy(ABC):
 
 def _length(interval: slice) -> int:
     return int(interval.stop - interval.start)
-
-
-def _microbatches(batch: Batch, parts: int) -> Iterator[tuple[Batch, bool]]:
-    pieces = zip(*(tensor.tensor_split(parts) for tensor in (batch.images, batch.labels, batch.rows)), strict=True)
-    for number, (images, labels, rows) in enumerate(pieces, start=1):
-        yield Batch(images, labels, rows, batch.global_batch), number == parts

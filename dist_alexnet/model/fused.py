@@ -1,0 +1,85 @@
+"""ReLU, LRN and max-pool as one differentiable op for float32 on the CPU.
+
+LRN by stock operators is half of a training step on a CPU. The maps are larger than any cache, so what counts is how often they are
+read and written: this op reads its input once forward and once backward, and keeps nothing between them but the input and one byte
+per output. Numbers: benchmarks/fused_block.
+
+Importing this module imports numba and compiles the kernels (or loads them from the cache on disk); `block.py` does so on first use.
+"""
+
+from threading import Lock
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from dist_alexnet.model import fused_kernels
+from dist_alexnet.model.layers import LRN_K, pooled_size
+from dist_alexnet.model.normalization import check_towers
+
+# numba's last resort among its threading layers, workqueue, ends the process when two Python threads launch at once.
+_one_launch_at_a_time = Lock()
+
+
+def fused_relu_lrn_pool(x: Tensor, towers: int, alpha: float | None) -> Tensor:
+    """`plain_relu_lrn_pool` in one pass over memory; the same bits on every run and for every number of threads.
+
+    Uses as many threads as `torch.get_num_threads()` says at the call, forward and backward, split over images.
+
+    Args:
+        x: [B, C, H, W], float32 on the CPU, H and W of 2 or more. Copied if its memory is not channels-last.
+        towers: number of channel groups that LRN keeps apart.
+        alpha: of the raw sum in LRN, or None for no LRN.
+
+    Returns:
+        [B, C, pooled_size(H), pooled_size(W)] in channels-last memory.
+
+    Raises:
+        ValueError: another dtype or device, too small a map, or C not a multiple of `towers`.
+    """
+    check_towers(x, towers)
+    if x.device.type != "cpu" or x.dtype != torch.float32:
+        raise ValueError(f"the fused op needs float32 on the CPU, got {x.dtype} on {x.device}; use plain_relu_lrn_pool")
+    if min(x.shape[2:]) < 2:
+        raise ValueError(f"pooling 3x3 with stride 2 needs maps of 2x2 or more, got {x.shape[2]}x{x.shape[3]}")
+    result: Tensor = _FusedBlock.apply(x, towers, alpha)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _FusedBlock(torch.autograd.Function):
+    """Forward: pooled maximum and its position (0 to 8) in the window. Backward: recomputes the denominators from x."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, towers: int, alpha: float | None) -> Tensor:
+        images = _channels_last(x)
+        count, height, width, channels = images.shape
+        pooled = torch.empty(count, pooled_size(height), pooled_size(width), channels)
+        position = torch.empty(pooled.shape, dtype=torch.uint8)
+        _launch(fused_kernels.forward, towers, alpha, images, pooled, position)
+        ctx.save_for_backward(images, position)
+        ctx.towers, ctx.alpha = towers, alpha
+        return pooled.permute(0, 3, 1, 2)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, grad_pooled: Tensor) -> tuple[Tensor, None, None]:
+        images, position = ctx.saved_tensors
+        grad = torch.empty_like(images)
+        _launch(fused_kernels.backward, ctx.towers, ctx.alpha, images, position, _channels_last(grad_pooled), grad)
+        return grad.permute(0, 3, 1, 2), None, None
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    """[B, C, H, W] -> [B, H, W, C], contiguous; no copy if x is in channels-last memory."""
+    return x.detach().permute(0, 2, 3, 1).contiguous()
+
+
+def _launch(kernel: Any, towers: int, alpha: float | None, *arrays: Tensor) -> None:
+    views: list[NDArray[Any]] = [array.numpy() for array in arrays]
+    with _one_launch_at_a_time:
+        numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+        kernel(towers, alpha is not None, np.float32(alpha or 0), np.float32(LRN_K), *views)
