@@ -11,10 +11,11 @@ import io
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -71,22 +72,28 @@ def torchvision(images: ImageSet, batch: int, workers: int, num_images: int) -> 
     return iter(DataLoader(Pictures(images), batch, sampler=order, num_workers=workers))
 
 
-def images_per_second(start: Callable[[], Iterator[Any]], batch: int, num_batches: int) -> float:
-    """Rate over num_batches, after a first one that pays for starting threads and processes."""
+def measure(start: Callable[[], Iterator[Any]], batch: int, num_batches: int) -> tuple[float, float]:
+    """Images/s over num_batches, after a first one that pays for starting threads and processes; CPU microseconds per image."""
+    cpu_began = cpu_seconds()
     batches = start()
     next(batches)
     began = time.perf_counter()
     for _ in range(num_batches):
         next(batches)
-    return num_batches * batch / (time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    del batches  # the CPU time of worker processes is known when they have ended
+    return num_batches * batch / seconds, (cpu_seconds() - cpu_began) / ((num_batches + 1) * batch) * 1e6
 
 
-def summary(rates: list[float]) -> dict[str, Any]:
-    return {
-        "median": round(statistics.median(rates), 1),
-        "stdev": round(statistics.stdev(rates), 1),
-        "rounds": [round(r, 1) for r in rates],
-    }
+def cpu_seconds() -> float:
+    """CPU time of this process and its ended children: unlike the clock, hardly moved by what else the machine does."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def summary(values: Iterable[float]) -> dict[str, Any]:
+    rounds = [round(value, 2) for value in values]
+    return {"median": round(statistics.median(rounds), 2), "min": min(rounds), "max": max(rounds), "rounds": rounds}
 
 
 def environment() -> dict[str, Any]:
@@ -119,11 +126,11 @@ def main() -> None:
         "torchvision": lambda: torchvision(images, arguments.batch, arguments.threads, (num_batches + 1) * arguments.batch),
     }
     before = environment()
-    rates: dict[str, list[float]] = {name: [] for name in contestants}
+    measured: dict[str, list[tuple[float, float]]] = {name: [] for name in contestants}
     for _ in range(arguments.rounds):
         for name, start in contestants.items():
-            rates[name].append(images_per_second(start, arguments.batch, num_batches))
-    ratios = [a / b for a, b in zip(rates["ours"], rates["torchvision"], strict=True)]
+            measured[name].append(measure(start, arguments.batch, num_batches))
+    pairs = list(zip(measured["ours"], measured["torchvision"], strict=True))
     result = {
         "question": "images/s of our loader against torchvision transforms in a DataLoader, same JPEG bytes, same cores",
         "content": f"{arguments.content}; stored as {images.prepared_size} x {images.prepared_size} JPEG",
@@ -132,8 +139,10 @@ def main() -> None:
         "images_per_round": num_batches * arguments.batch,
         "batch": arguments.batch,
         "threads": arguments.threads,
-        "images_per_second": {name: summary(each) for name, each in rates.items()},
-        "paired_ratio": {"median": round(statistics.median(ratios), 2), "min": round(min(ratios), 2), "max": round(max(ratios), 2)},
+        "images_per_second": {name: summary(rate for rate, _ in each) for name, each in measured.items()},
+        "cpu_microseconds_per_image": {name: summary(cpu for _, cpu in each) for name, each in measured.items()},
+        "paired_ratio_of_rates": summary(a / b for (a, _), (b, _) in pairs),
+        "paired_ratio_of_cpu_time": summary(b / a for (_, a), (_, b) in pairs),
         "config": asdict(config(images, arguments.threads)),
         **before,
     }

@@ -25,7 +25,9 @@ from dist_alexnet.data.image_set import open_data
 from dist_alexnet.data.photograph import Square, square
 from dist_alexnet.data.shards import COLUMNS, ShardInfo, read_shard, write_shard
 
+Result = tuple[int, Square | str]  # an image of the folder; its square, or why there is none
 Encode = Callable[[list[Path]], Iterable[Square | str]]
+Progress = Callable[[int, int], None]
 
 
 @dataclass
@@ -35,6 +37,7 @@ class Report:
     images: dict[str, int] = field(default_factory=lambda: {"train": 0, "val": 0})
     channel_sums: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(3, np.int64))  # R, G, B over the training set
     quarantine: list[tuple[str, str]] = field(default_factory=list)  # file and reason, of those that do not decode
+    done: int = 0  # images looked at
 
 
 def prepare(
@@ -44,7 +47,7 @@ def prepare(
     quality: int = 95,
     shard_images: int = 4096,
     workers: int | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
 ) -> Report:
     """Write `target/train/*.arrow` and `target/val/*.arrow`; the bytes do not depend on the number of workers.
 
@@ -57,7 +60,7 @@ def prepare(
         quality: of the JPEGs, 1 to 95.
         shard_images: images per shard; 4,096 photographs of 256 pixels make about 130 MB.
         workers: processes; None: one per core.
-        progress: called with the number of images done and of all images, after each shard.
+        progress: called after each image with the number of images done and of all images.
 
     Raises:
         UsageError: the source is no folder of class folders, the target is not empty, or no image of a split decodes.
@@ -69,17 +72,16 @@ def prepare(
     unfinished = target.with_name(f"{target.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)  # left by a run that was killed
     info = ShardInfo(folders["train"].classes, size, mean=(0.0, 0.0, 0.0))
-    report = Report()
+    report, total = Report(), sum(map(len, folders.values()))
     with _encoder(size, quality, workers or os.cpu_count() or 1) as encode:
         for split, folder in folders.items():
             (unfinished / split).mkdir(parents=True)
             for start in range(0, len(folder), shard_images):
                 chosen = range(start, min(start + shard_images, len(folder)))
-                _write_one(unfinished / split, folder, chosen, encode, info, report)
-                done = sum(report.images.values()) + len(report.quarantine)
-                progress(done, sum(map(len, folders.values())))
+                results = zip(chosen, encode([folder.path(index) for index in chosen]), strict=True)
+                _write_one(unfinished / split, folder, _counted(results, report, total, progress), info, report)
             if not report.images[split]:
-                raise UsageError(f"{folder.folder}: none of its images decodes; the first: {' '.join(report.quarantine[0])}")
+                raise UsageError(f"{folder.folder}: none of its images decodes, such as {' '.join(report.quarantine[-1])}")
     _finish(unfinished, info, report)
     unfinished.replace(target)
     return report
@@ -103,10 +105,18 @@ def _encoder(size: int, quality: int, workers: int) -> Iterator[Encode]:
             yield partial(pool.map, encode, chunksize=16)
 
 
-def _write_one(folder: Path, images: ClassFolder, chosen: range, encode: Encode, info: ShardInfo, report: Report) -> None:
+def _counted(results: Iterable[Result], report: Report, total: int, progress: Progress) -> Iterator[Result]:
+    """The same results, reported one by one as they are taken."""
+    for result in results:
+        yield result
+        report.done += 1
+        progress(report.done, total)
+
+
+def _write_one(folder: Path, images: ClassFolder, results: Iterable[Result], info: ShardInfo, report: Report) -> None:
     """Write the next shard of a split from these images."""
     rows: list[tuple[bytes, int, str]] = []
-    for index, result in zip(chosen, encode([images.path(index) for index in chosen]), strict=True):
+    for index, result in results:
         path = images.path(index)
         if isinstance(result, str):
             report.quarantine.append((path.relative_to(images.folder.parent).as_posix(), result))

@@ -34,7 +34,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_workers(photographs, prepared,
     assert [str(file) for file in files] == [*(f"train/{n:05d}.arrow" for n in range(4)), "val/00000.arrow", "val/00001.arrow"]
     for file in files:
         assert (tmp_path / "set" / file).read_bytes() == (prepared / file).read_bytes()
-    assert seen == [(7, 34), (14, 34), (21, 34), (24, 34), (31, 34), (34, 34)]
+    assert seen == [(done, 34) for done in range(1, 35)]
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
@@ -75,5 +75,5 @@ def test_refusals(photographs, prepared, odd_files, tmp_path):
         prepare(prepared, tmp_path / "set")
     for path in (odd_files / "train" / "things").iterdir():
         path.write_text("broken")
-    with pytest.raises(UsageError, match=r"none of its images decodes; the first: train/things/cmyk.jpg UnidentifiedImageError"):
+    with pytest.raises(UsageError, match=r"none of its images decodes, such as train/things/truncated.jpg UnidentifiedImageError"):
         prepare(odd_files, tmp_path / "set", workers=1)
