@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,19 @@ def resolve(base: Mapping[str, Any], overrides: Sequence[str]) -> Config:
         raise UsageError(f"{where}{str(error).splitlines()[0]}") from None
     assert isinstance(config, Config)
     return config
+
+
+def parse_options(owner: str, schema: type, options: Mapping[str, Any]) -> Any:
+    """The options of a strategy as its own dataclass.
+
+    Raises:
+        UsageError: an option that it has not, or of the wrong type.
+    """
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), dict(options)))
+    except OmegaConfBaseException as error:
+        known = ", ".join(field.name for field in fields(schema)) or "none"
+        raise UsageError(f"strategy.options of {owner}: {str(error).splitlines()[0]} (its options: {known})") from None
 
 
 def to_yaml(config: Config) -> str:

@@ -29,13 +29,11 @@ Register it as an entry point of the group `dist_alexnet.strategies`, under its 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
 import torch
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.nn import functional
@@ -50,6 +48,7 @@ from dist_alexnet.parallel.loss import STATISTICS, sharded_cross_entropy
 from dist_alexnet.parallel.placement import Placement, Replicate, Shard, interval
 from dist_alexnet.parallel.traffic import Traffic, all_reduce_bytes
 from dist_alexnet.parallel.world import World, coordinates, mesh_size, split_rows
+from dist_alexnet.resolve import parse_options
 from dist_alexnet.telemetry.clock import Clock
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -104,7 +103,7 @@ class Strategy(ABC):
             UsageError: the world size, the batch, the options or the model do not fit this strategy.
         """
         self.config, self.world = config, world
-        self.options = self._parse_options(config.strategy.options)
+        self.options = parse_options(self.name, self.Options, config.strategy.options)
         self.mesh = dict(self.axes(world.world_size))
         if mesh_size(self.mesh) != world.world_size:
             raise ValueError(f"{self.name}: mesh {self.mesh} has not {world.world_size} ranks")
@@ -215,13 +214,6 @@ class Strategy(ABC):
         return scores
 
     # ------------------------------------------------------------------ inner workings
-
-    def _parse_options(self, options: Mapping[str, Any]) -> Any:
-        try:
-            return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(self.Options), dict(options)))
-        except OmegaConfBaseException as error:
-            known = ", ".join(f.name for f in fields(self.Options)) or "none"
-            raise UsageError(f"strategy.options of {self.name}: {str(error).splitlines()[0]} (its options: {known})") from None
 
     def _check_batch(self) -> None:
         train, parts = self.config.train, self.mesh.get("data", 1)
