@@ -5,7 +5,7 @@ in (sampler.py, augment.py), because DALI's own shuffling and random numbers dep
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,7 @@ class Loader:
         self.mean = np.array(config.mean or images.mean or IMAGENET_MEAN, np.float32)
         self._max_offset = config.store_size - image_size
 
-    def train_batches(self, global_batch: int, rows: slice, start_step: int) -> Iterator[Batch]:
+    def train_batches(self, global_batch: int, rows: slice, start_step: int) -> Generator[Batch]:
         """Endless: these rows of each global batch from this step on, augmented. Close the iterator to release its threads."""
         sampler = Sampler(len(self.images), self.seed, self.config.order == "shuffle")
         loaded = rows if rows.stop > rows.start else slice(0, 1)
@@ -76,7 +76,7 @@ class Loader:
 
         return self._batches(plans(), loaded.stop - loaded.start, self.config.std * divisor(self.config.augment))
 
-    def eval_batches(self, global_batch: int, rows_of: Callable[[int], slice]) -> Iterator[Batch]:
+    def eval_batches(self, global_batch: int, rows_of: Callable[[int], slice]) -> Generator[Batch]:
         """Every image once, in file order, its central crop. The last batch has n <= global_batch images over all ranks.
 
         Args:
@@ -93,7 +93,7 @@ class Loader:
 
         return self._batches(plans(), global_batch, self.config.std)
 
-    def _batches(self, plans: Iterator[Plan], max_rows: int, std: float) -> Iterator[Batch]:
+    def _batches(self, plans: Iterator[Plan], max_rows: int, std: float) -> Generator[Batch]:
         scheduled: deque[tuple[Plan, tuple[Any, ...]]] = deque()  # keeps what is fed alive until DALI, which does not copy it, is done
 
         def source() -> Iterator[tuple[Any, ...]]:

@@ -28,8 +28,12 @@ def ensure(target: str | Path, config: SynthConfig) -> None:
     """
     recipe = Path(target) / RECIPE
     if not recipe.is_file():
-        write(target, config)
-    elif json.loads(recipe.read_text()) != asdict(config):
+        try:
+            write(target, config)
+        except OSError:
+            if not recipe.is_file():  # else another run was faster, which is as well
+                raise
+    if json.loads(recipe.read_text()) != asdict(config):
         raise UsageError(f"{target}: generated from {recipe.read_text()}, not from data.synth={asdict(config)}; delete it or name another")
 
 
