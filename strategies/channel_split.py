@@ -1,4 +1,4 @@
-"""The two GPUs of 2012: each holds one tower, half of the channels of every layer, and they talk where the figure's lines cross.
+r"""The two GPUs of 2012: each holds one tower, half of the channels of every layer, and they talk where the figure's lines cross.
 
     rank 0   conv1a - conv2a - \ / - conv3a - conv4a - conv5a - \ / - fc6a - \ / - fc7a - \ / - fc8a
     rank 1   conv1b - conv2b - / \ - conv3b - conv4b - conv5b - / \ - fc6b - / \ - fc7b - / \ - fc8b

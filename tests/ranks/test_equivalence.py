@@ -33,7 +33,7 @@ CASES: dict[str, Case] = {
 
 def configure(strategy: str, options: dict[str, object], *, dtype: str = "float64", accumulation: int = 1, model: ModelConfig = SMALL) -> Config:
     train = TrainConfig(
-        global_batch=8, accumulation=accumulation, dtype=dtype, seed=3, lr=0.02, epochs=1, schedule=ScheduleConfig(name="dexp")
+        global_batch=8, accumulation=accumulation, dtype=dtype, seed=3, epochs=1, schedule=ScheduleConfig(name="dexp")
     )
     return Config(model=model, train=train, strategy=StrategyConfig(strategy, options))
 
@@ -94,6 +94,6 @@ def test_the_dropout_mask_and_the_seed_matter() -> None:
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize(("strategy", "ranks"), [("ddp", 2), ("channel_split", 2)])
 def test_the_full_size_network_too(strategy: str, ranks: int, dtype: str) -> None:
-    full = ModelConfig(classes=1000, init="code")
+    full = ModelConfig(classes=1000)
     results = run_on_ranks(ranks, train_steps, configure(strategy, {}, dtype=dtype, model=full), STEPS)
     check_equal(results, reference(dtype, full), TOLERANCE[dtype])
