@@ -36,7 +36,7 @@ def _float32_on_cpu() -> Callable[[Tensor, int, float | None], Tensor]:
     if find_spec("numba") is None:
         logger.warning("numba is not installed: ReLU, LRN and pooling run unfused, about 40 times slower; pip install numba")
         return plain_relu_lrn_pool
-    # Here, not above: it costs 0.2 s to import numba and seconds to compile the kernels the first time, which `--help` should not pay.
+    # Here, not above: importing numba takes 0.2 s, and compiling the kernels for the first time some seconds. `--help` need not pay that.
     from dist_alexnet.model.fused import fused_relu_lrn_pool
 
     return fused_relu_lrn_pool
