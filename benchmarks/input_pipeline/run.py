@@ -59,7 +59,7 @@ class Pictures(Dataset[tuple[torch.Tensor, int]]):
 
 def ours(images: ImageSet, batch: int, threads: int) -> Iterator[Any]:
     loader = Loader(images, config(images, threads), IMAGE_SIZE, torch.device("cpu"), seed=0)
-    return loader.train_batches(batch, slice(0, batch), start_step=0)
+    return loader.train_batches(batch, slice(0, batch), start=0)
 
 
 def config(images: ImageSet, threads: int) -> DataConfig:

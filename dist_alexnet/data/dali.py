@@ -62,16 +62,22 @@ class Loader:
         self.mean = np.array(config.mean or images.mean or IMAGENET_MEAN, np.float32)
         self._max_offset = config.store_size - image_size
 
-    def train_batches(self, global_batch: int, rows: slice, start_step: int) -> Generator[Batch]:
-        """Endless: these rows of each global batch from this step on, augmented. Close the iterator to release its threads."""
+    def train_batches(self, global_batch: int, rows: slice, start: int) -> Generator[Batch]:
+        """Endless: these rows of each global batch, augmented. Close the iterator to release its threads.
+
+        Args:
+            global_batch: images per batch over all ranks.
+            rows: those that this rank loads.
+            start: position in the endless stream of images (sampler.py) where the first batch begins.
+        """
         sampler = Sampler(len(self.images), self.seed, self.config.order == "shuffle")
         loaded = rows if rows.stop > rows.start else slice(0, 1)
 
         def plans() -> Iterator[Plan]:
-            for start in range(start_step * global_batch, 2**63, global_batch):
-                positions = np.arange(start + loaded.start, start + loaded.stop)
+            for first in range(start, 2**63, global_batch):
+                positions = np.arange(first + loaded.start, first + loaded.stop)
                 augmentation = draw(self.config.augment, self.seed, positions, self._max_offset)
-                indices = sampler.indices(start + loaded.start, start + loaded.stop)
+                indices = sampler.indices(first + loaded.start, first + loaded.stop)
                 yield Plan(np.arange(rows.start, rows.stop), global_batch, indices, augmentation)
 
         return self._batches(plans(), loaded.stop - loaded.start, self.config.std * divisor(self.config.augment))
