@@ -1,0 +1,106 @@
+"""A Ray of our own for the time of a run, or the connection to somebody's cluster. Quiet, and with its signals left to the driver."""
+
+import logging
+import os
+import secrets
+import socket
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from dist_alexnet.config import UsageError
+
+PROBE_S = 5.0
+OBJECT_STORE_BYTES = 100 * 2**20  # ours carries one pickled function; Ray would take 30 % of the memory
+
+ENVIRONMENT = {
+    "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",  # else SIGTERM prints a C++ stack trace over the driver's own handling
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else the working directory is uploaded when the driver runs under `uv run`
+    "RAY_NUM_REDIS_GET_RETRIES": "3",  # else a cluster that refuses us is asked for 20 s
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # the end of a run, or of a rank, is noticed this late; 2 s by default
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "120",
+    "RAY_TRAIN_METRICS_ENABLED": "0",  # the run writes its own
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a process that a run without retries has no use for
+}
+
+
+def prepare() -> None:
+    """Import Ray as we want it; what the user has set in the environment stands."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)  # before the import: Ray reads some of them then
+    import ray  # noqa: F401
+
+    logging.getLogger("ray").setLevel(logging.ERROR)
+
+
+@contextmanager
+def own_ray(ranks: int, device: str) -> Iterator[None]:
+    """Start Ray on this machine with a slot per rank, however many cores there are, and end it again.
+
+    Call it in the thread that lives as long as the run: the kernel ends Ray's processes together with the thread that started them.
+    """
+    prepare()
+    import ray
+
+    # Ray would write a token to ~/.ray, which fails where HOME is read-only, and which turns a later `ray start` to token mode.
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    # A folder of its own: /tmp/ray belongs to whoever was first on this machine. Socket paths in it must stay below 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="ray-", dir=os.environ.get("RAY_TMPDIR"), ignore_cleanup_errors=True) as folder:
+        try:
+            ray.init(
+                address="local",  # not RAY_ADDRESS, and not a cluster that happens to run here
+                num_cpus=ranks,
+                num_gpus=ranks if device == "cuda" else 0,
+                object_store_memory=OBJECT_STORE_BYTES,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                _temp_dir=folder,
+                # Ray Train's processes cannot use the ones started in advance: theirs have another environment.
+                _system_config={"prestart_worker_first_driver": False},
+            )
+            yield
+        finally:
+            ray.shutdown()
+
+
+def connect(address: str) -> None:
+    """Join an existing cluster; nothing happens if this process has joined.
+
+    Raises:
+        UsageError: nobody answers, or we are refused.
+    """
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")  # the driver's C++ warns on the terminal while it tries
+    prepare()
+    import ray
+
+    if ray.is_initialized():
+        return
+    if address != "auto":
+        _probe(address)
+    try:
+        with ThreadPoolExecutor(1) as pool:  # in the main thread Ray would replace the handler of SIGTERM
+            pool.submit(ray.init, address=address, log_to_driver=False, logging_level=logging.ERROR).result()
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise UsageError(f"cannot join the Ray cluster at {address}: {_reason(error)}") from error
+
+
+def _probe(address: str) -> None:
+    """Ask the head node for a TCP connection: Ray itself tries for two minutes, with warnings on the terminal."""
+    host, _, port = address.rpartition(":")
+    if "/" in address or not host or not port.isdigit():
+        raise UsageError(f"{address!r} is no address of a Ray cluster; type that of its head node, as in launch.address=10.0.0.1:6379")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PROBE_S).close()
+    except OSError as error:
+        raise UsageError(
+            f"no Ray cluster answers at {address} ({error}); type another launch.address, or --launcher local for this machine alone"
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    if "AuthToken" in f"{error} {error.__cause__}":
+        return "it asks for another token; set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH to the file with its token"
+    return str(error).partition("\n")[0]
