@@ -79,7 +79,7 @@ class RunReport:
         elif record["kind"] == "train":
             speed = f"{record['total_ips']:.0f} images/s" if record["total_ips"] else ""
             waiting = record["phase_seconds"]["data_wait"] / record["step_seconds"] if record["step_seconds"] else 0.0
-            numbers = f"loss {record['loss']:.4f}  lr {record['lr']:.2g}  {speed}  data wait {waiting:.0%}"
+            numbers = f"loss {record['loss']:.5g}  lr {record['lr']:.2g}  {speed}  data wait {waiting:.0%}"
             self._advance(record, numbers)
         elif record["kind"] == "val":
             self.say(

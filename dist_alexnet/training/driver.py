@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from dist_alexnet.training.job import RankFailure, RunDirectory, TrainingFailed
+from dist_alexnet.config import UsageError
+from dist_alexnet.training.job import NonFiniteLoss, RankFailure, RunDirectory, TrainingFailed
 from dist_alexnet.training.launcher import Launcher, RankFunction
 
 POLL_S = 0.1
@@ -104,5 +105,7 @@ def _explain(error: BaseException, directory: RunDirectory) -> BaseException:
     failure = None if isinstance(error, TrainingFailed) and error.killed else RankFailure.first(directory)
     if failure is None:
         return error if not isinstance(error, TrainingFailed) else TrainingFailed(f"{error}; logs: {directory.log(0).parent}")
-    message = f"rank {failure.rank} failed: {failure.kind}: {failure.message}"
-    return TrainingFailed(f"{message}\nits log: {directory.log(failure.rank)}", trace=failure.trace)
+    told = f"rank {failure.rank} failed: {failure.message}"
+    if failure.kind in (NonFiniteLoss.__name__, UsageError.__name__):  # its message says all
+        return TrainingFailed(told)
+    return TrainingFailed(f"{told}; its log: {directory.log(failure.rank)}", trace=failure.trace)

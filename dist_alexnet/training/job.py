@@ -110,7 +110,7 @@ class RankFailure:
     @staticmethod
     def record(directory: RunDirectory, rank: int, error: BaseException) -> None:
         """Write down how this rank failed, for the driver to find."""
-        failure = RankFailure(rank, type(error).__name__, str(error), traceback.format_exc(), time.time())
+        failure = RankFailure(rank, type(error).__name__, str(error) or type(error).__name__, traceback.format_exc(), time.time())
         directory.error(rank).write_text(json.dumps(failure.__dict__))
 
     @staticmethod

@@ -1,5 +1,6 @@
 """Ranks as processes of this machine, under torch elastic: the fast start."""
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -31,6 +32,8 @@ class LocalLauncher(Launcher):
         from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
         from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+        for name in ("torch.distributed.elastic", "torch.multiprocessing"):  # they log every failure, and that this is no main thread
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         config = LaunchConfig(
             min_nodes=1,
             max_nodes=1,
