@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, spawn
 
 from dist_alexnet.parallel.world import World
 
@@ -34,11 +34,11 @@ def run_on_ranks(world_size: int, function: Callable[..., Result], *args: Any) -
         AssertionError: a rank failed; holds the traceback of the first that did.
     """
     with tempfile.TemporaryDirectory(prefix="ranks-") as folder:
-        processes = mp.spawn(_rank, (world_size, folder, function, args), nprocs=world_size, join=False)
+        processes = spawn(_rank, (world_size, folder, function, args), nprocs=world_size, join=False)  # type: ignore[no-untyped-call]
         try:
             while not processes.join():
                 pass
-        except (mp.ProcessRaisedException, mp.ProcessExitedException) as error:
+        except (ProcessRaisedException, ProcessExitedException) as error:
             failures = sorted(Path(folder).glob("*.failed"), key=lambda path: path.stat().st_mtime_ns)
             raise AssertionError(failures[0].read_text() if failures else str(error)) from None
         return [pickle.loads((Path(folder) / f"{rank}.result").read_bytes()) for rank in range(world_size)]

@@ -31,10 +31,10 @@ CASES: dict[str, Case] = {
 }
 
 
-def configure(strategy: str, options: dict[str, object], *, dtype: str = "float64", accumulation: int = 1, model: ModelConfig = SMALL) -> Config:
-    train = TrainConfig(
-        global_batch=8, accumulation=accumulation, dtype=dtype, seed=3, epochs=1, schedule=ScheduleConfig(name="dexp")
-    )
+def configure(
+    strategy: str, options: dict[str, object], *, dtype: str = "float64", accumulation: int = 1, model: ModelConfig = SMALL
+) -> Config:
+    train = TrainConfig(global_batch=8, accumulation=accumulation, dtype=dtype, seed=3, epochs=1, schedule=ScheduleConfig(name="dexp"))
     return Config(model=model, train=train, strategy=StrategyConfig(strategy, options))
 
 

@@ -71,10 +71,10 @@ def test_every_image_size_from_36_gives_maps(size: int) -> None:
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (dict(image_size=35), "at least 36 pixels"),
-        (dict(towers=3), "1 or 2 towers"),
-        (dict(widths=Widths(conv3=385)), r"model.widths.conv3=385: must be a positive multiple of model.towers=2"),
-        (dict(dropout=1.0), "0 <= dropout < 1"),
+        ({"image_size": 35}, "at least 36 pixels"),
+        ({"towers": 3}, "1 or 2 towers"),
+        ({"widths": Widths(conv3=385)}, r"model.widths.conv3=385: must be a positive multiple of model.towers=2"),
+        ({"dropout": 1.0}, "0 <= dropout < 1"),
     ],
 )
 def test_impossible_models_are_refused(model: dict[str, object], message: str) -> None:

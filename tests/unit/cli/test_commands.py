@@ -1,0 +1,97 @@
+"""The commands that start nothing, as a person types them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dist_alexnet
+from dist_alexnet.config import Config
+from dist_alexnet.resolve import resolve
+
+
+def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
+    code = "import sys, dist_alexnet.cli.app; print([m for m in ('torch', 'ray', 'nvidia', 'numpy', 'pyarrow') if m in sys.modules])"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["train"], ["eval"], ["explain"], ["data"], ["data", "synth"], ["data", "prepare"], ["config", "show"]]
+)
+def test_every_command_has_help(command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call([*command, "--help"], capsys, monkeypatch)[0] == 0
+
+
+def call(arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of the program, run in this process."""
+    from dist_alexnet.cli.app import main
+
+    monkeypatch.setattr(sys, "argv", ["dist-alexnet", *arguments])
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    code = exit_.value.code
+    captured = capsys.readouterr()
+    return code if isinstance(code, int) else 0, captured.out, captured.err
+
+
+def test_version(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call(["--version"], capsys, monkeypatch) == (0, f"dist-alexnet {dist_alexnet.__version__}\n", "")
+
+
+def test_explain_as_json(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, _ = call(["explain", "--format", "json", "strategy.options.fc8=first"], capsys, monkeypatch)
+    described = json.loads(out)
+    assert code == 0
+    assert sum(layer["forward_bytes_per_image"] for layer in described["layers"]) == 234_496
+    assert sum(layer["parameters"] for layer in described["layers"]) == 60_965_224
+    assert described["layers"][2]["owners"] == {"0": [0, 192], "1": [192, 384]}
+
+
+def test_explain_fits_a_narrow_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = call(["explain"], capsys, monkeypatch)
+    assert "37,752,832" in out
+    assert "242,688" in out
+    assert "…" not in out
+
+
+def test_config_show_reads_back(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    import yaml
+
+    code, out, _ = call(["config", "show", "train.lr=0.25"], capsys, monkeypatch)
+    config = resolve(yaml.safe_load(out), [])
+    assert code == 0
+    assert isinstance(config, Config)
+    assert (config.train.lr, config.data.augment.color) == (0.25, "paper")
+
+
+def test_data_synth_and_prepare(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures, store = str(tmp_path / "pictures"), str(tmp_path / "store")
+    assert call(["data", "synth", pictures, "--classes", "3", "--train", "9", "--val", "3"], capsys, monkeypatch)[0] == 0
+    code, out, _ = call(["data", "prepare", pictures, store, "--size", "40", "--workers", "1"], capsys, monkeypatch)
+    assert (code, out) == (0, f"{store}: 9 training and 3 validation images\n")
+    assert call(["data", "synth", pictures], capsys, monkeypatch)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["explain", "--strategy", "dpd"], "unknown strategy 'dpd'; did you mean 'ddp'?"),
+        (["explain", "-c", "quikstart"], "did you mean 'quickstart'?"),
+        (["explain", "model.towerz=2"], "Did you mean: 'towers'?"),
+        (["explain", "--gpus", "3"], "type --gpus 2, or --strategy ddp to stay with 3"),
+        (["explain", "--strategy", "ddp", "--gpus", "8", "-b", "7"], "type -b 8 or more, or fewer --gpus"),
+        (["explain", "model.towers=1"], "type model.towers=2, or another --strategy"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_code_2(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, err = call(arguments, capsys, monkeypatch)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert message in err
+    assert err.count("\n") == 1
