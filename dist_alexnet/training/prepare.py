@@ -13,7 +13,7 @@ import yaml
 
 from dist_alexnet.config import Config, UsageError
 from dist_alexnet.data import synth
-from dist_alexnet.data.image_set import ImageSet, open_data
+from dist_alexnet.data.image_set import ImageSet, check_sizes, open_data
 from dist_alexnet.model.layers import describe, parameter_shapes
 from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.explain import Plan, plan
@@ -68,10 +68,9 @@ def prepare(request: Request) -> Prepared:
     plan(config)  # refuses what the strategy cannot do
     launcher.validate()
     data, train, val = _open(config, request.output_dir)
-    if len(train) < config.train.global_batch:
-        raise UsageError(
-            f"{data} has {len(train)} training images, fewer than one batch of {config.train.global_batch}; type -b {len(train)}"
-        )
+    batch = config.train.global_batch
+    if len(train) < batch:
+        raise UsageError(f"{data} has {len(train)} training images, fewer than one batch of {batch}; type -b {len(train)} or less")
     config = _with_classes(config, train, data)
     if checkpoint:
         _check_resume(config, checkpoint, train)
@@ -167,7 +166,9 @@ def _open(config: Config, output_dir: Path) -> tuple[Path, ImageSet, ImageSet]:
             raise UsageError(f"cannot write {folder}: {error.strerror}; type --output-dir with a folder you can write to") from None
     else:
         folder = Path(config.data.path).absolute()
-    return folder, *open_data(folder)
+    train, val = open_data(folder)
+    check_sizes(train, config.data.store_size, config.model.image_size)
+    return folder, train, val
 
 
 def _with_classes(config: Config, train: ImageSet, data: Path) -> Config:

@@ -1,0 +1,145 @@
+"""Whole runs through the program and the local launcher: to the end, killed, stopped, resumed, failing."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+END = "step-00000012"  # 96 images, batch 16, 2 epochs
+
+
+def tensors(run: Path, checkpoint: str = END) -> dict[str, torch.Tensor]:
+    """Canonical tensors of a checkpoint, its shards joined by rank."""
+    joined: dict[str, list[torch.Tensor]] = {}
+    for file in sorted((run / "checkpoints" / checkpoint).glob("*.safetensors")):
+        with safe_open(file, framework="pt") as shard:
+            for name in shard.keys():  # noqa: SIM118 - not a dict
+                joined.setdefault(name, []).append(shard.get_tensor(name))
+    return {name: torch.cat(parts) for name, parts in joined.items()}
+
+
+def records(run: Path, kind: str) -> list[dict[str, object]]:
+    found = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [record for record in found if record["kind"] == kind]
+
+
+def start_and_wait_for_step(workplace: Path, name: str, step: int, *arguments: str) -> "subprocess.Popen[str]":
+    """Start a run in the background and return once it has logged a step."""
+    command = [sys.executable, "-m", "dist_alexnet", "train", "-c", "tiny.yaml", "--name", name, *arguments]
+    run = subprocess.Popen(command, cwd=workplace, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    metrics = workplace / "runs" / name / "metrics.jsonl"
+    for _ in range(1200):
+        if metrics.exists() and f'"step": {step},' in metrics.read_text():
+            return run
+        assert run.poll() is None, run.communicate()[0]
+        time.sleep(0.05)
+    raise AssertionError(f"{name} has not come to step {step}")
+
+
+@pytest.fixture(scope="module")
+def whole(dist_alexnet: Command, workplace: Path) -> Path:
+    """A run that nothing disturbed."""
+    result = dist_alexnet("train", "-c", "tiny.yaml", "--name", "whole")
+    assert result.returncode == 0, result.stderr
+    assert "channel_split on 2 cpu rank(s): completed" in result.stdout
+    assert result.stderr == ""
+    return workplace / "runs" / "whole"
+
+
+def test_a_run_leaves_everything_that_describes_it(whole: Path) -> None:
+    assert {path.name for path in whole.iterdir()} >= {"config.yaml", "env.json", "metrics.jsonl", "summary.json", "logs", "checkpoints"}
+    assert {path.name for path in (whole / "logs").iterdir()} == {"rank_0.log", "rank_1.log"}
+    summary = json.loads((whole / "summary.json").read_text())
+    expected = {"strategy": "channel_split", "world_size": 2, "device": "cpu", "global_batch_size": 16, "steps": 12, "images": 192}
+    assert {key: summary[key] for key in expected} == expected
+    assert summary["val"]["images"] == 22
+    assert set(summary["phase_seconds"]) == {"data_wait", "h2d", "forward", "backward", "communication", "optimizer"}
+    assert set(summary["exchange_bytes_per_step"]) == {"conv3", "fc6", "fc7", "fc8", "loss"}
+    for key in ("final_loss", "total_ips", "compute_ips", "peak_memory_bytes", "wall_seconds"):
+        assert summary[key] > 0
+    assert [record["step"] for record in records(whole, "train")] == list(range(1, 13))
+    assert [record["step"] for record in records(whole, "val")] == [6, 12]
+    assert "torch" in json.loads((whole / "env.json").read_text())["versions"]
+
+
+def test_bytes_counted_in_a_run_are_those_that_explain_prints(whole: Path, dist_alexnet: Command) -> None:
+    described = json.loads(dist_alexnet("explain", "-c", str(whole / "config.yaml"), "--json").stdout)
+    assert json.loads((whole / "summary.json").read_text())["exchange_bytes_per_step"] == described["exchange_bytes_per_step"]
+
+
+def test_killed_and_resumed_it_ends_with_the_same_bits(whole: Path, dist_alexnet: Command, workplace: Path) -> None:
+    run = start_and_wait_for_step(workplace, "killed", 4 + os.getpid() % 6)
+    run.kill()
+    run.communicate()
+    time.sleep(1.5)  # until its ranks have noticed that they are orphans
+    resumed = dist_alexnet("train", "--name", "killed", "--resume", "auto")
+    assert resumed.returncode == 0, resumed.stderr
+    assert re.search(r"resumed at step (3|6|9)\b", resumed.stdout)
+    killed = tensors(workplace / "runs" / "killed")
+    for name, tensor in tensors(whole).items():
+        assert torch.equal(killed[name], tensor), name
+    assert {record["attempt"] for record in records(workplace / "runs" / "killed", "start")} == {0, 1}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_checkpoint(number: signal.Signals, dist_alexnet: Command, workplace: Path) -> None:
+    name = f"stopped-{number.name}"
+    run = start_and_wait_for_step(workplace, name, 4, "train.epochs=1000")
+    run.send_signal(number)
+    output = run.communicate(timeout=60)[0]
+    assert run.returncode == 128 + number
+    assert "stopping after this step, with a checkpoint" in output
+    summary = json.loads((workplace / "runs" / name / "summary.json").read_text())
+    assert summary["status"] == "stopped"
+    assert (workplace / "runs" / name / "checkpoints" / f"step-{summary['steps']:08d}").is_dir()
+
+
+def test_saved_under_channel_split_and_resumed_under_ddp(whole: Path, dist_alexnet: Command, workplace: Path) -> None:
+    middle = str(whole / "checkpoints" / "step-00000006")
+    result = dist_alexnet("train", "--resume", middle, "--strategy", "ddp", "--gpus", "3", "--name", "moved")
+    assert result.returncode == 0, result.stderr
+    moved = tensors_of_replicas(workplace / "runs" / "moved")
+    for name, tensor in tensors(whole).items():
+        torch.testing.assert_close(moved[name], tensor, rtol=1e-4, atol=1e-6)
+
+
+def tensors_of_replicas(run: Path) -> dict[str, torch.Tensor]:
+    """Of a checkpoint in which every tensor lies whole in one of the files."""
+    return tensors(run)
+
+
+def test_every_strategy_evaluates_every_checkpoint_alike(whole: Path, dist_alexnet: Command) -> None:
+    expected = json.loads((whole / "summary.json").read_text())["val"]
+    for arguments in (["--strategy", "single"], ["--strategy", "ddp", "--gpus", "4", "-b", "6"]):
+        result = dist_alexnet("eval", str(whole), "--json", *arguments)
+        assert result.returncode == 0, result.stderr
+        found = json.loads(result.stdout)
+        assert found["images"] == 22, "22 images in batches of 6 over 4 ranks: each is counted once"
+        assert found["top1_error"] == expected["top1_error"]
+        assert found["loss"] == pytest.approx(expected["loss"], rel=1e-5)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_with_advice(dist_alexnet: Command) -> None:
+    result = dist_alexnet("train", "-c", "tiny.yaml", "--name", "nan", "train.lr=1e9")
+    assert result.returncode == 1
+    assert re.search(r"error: rank \d failed: the loss is (nan|inf) at step \d.*type a smaller train.lr", result.stderr)
+    assert "Traceback" not in result.stderr
+
+
+def test_a_killed_rank_is_named_and_ends_the_run(workplace: Path) -> None:
+    run = start_and_wait_for_step(workplace, "rank-killed", 2, "train.epochs=1000")
+    children = subprocess.run(["pgrep", "-P", str(run.pid), "-f", "spawn_main"], capture_output=True, text=True, check=True).stdout.split()
+    os.kill(int(children[-1]), signal.SIGKILL)
+    output = run.communicate(timeout=60)[0]
+    assert run.returncode == 1
+    assert re.search(r"error: rank \d was killed by SIGKILL", output)
