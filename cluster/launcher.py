@@ -128,7 +128,7 @@ def _explain(error: Exception) -> TrainingFailed:
         if hasattr(failure, "health_check_failure"):
             return TrainingFailed(f"rank {rank} died: its process crashed or was killed (out of memory?)", killed=True)
     rank, failure = min(error.worker_failures.items())
-    return TrainingFailed(f"rank {rank} failed: {str(failure).strip().splitlines()[-1]}", trace=str(failure))
+    return TrainingFailed(f"rank {rank} failed: {_first_line(failure)}", trace=str(error))
 
 
 def _first_line(error: Exception) -> str:

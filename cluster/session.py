@@ -17,7 +17,8 @@ OBJECT_STORE_BYTES = 100 * 2**20  # ours carries one pickled function; Ray would
 ENVIRONMENT = {
     "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",  # else SIGTERM prints a C++ stack trace over the driver's own handling
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else the working directory is uploaded when the driver runs under `uv run`
-    "RAY_NUM_REDIS_GET_RETRIES": "3",  # else a cluster that refuses us is asked for 20 s
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # else the death of a rank is printed by Ray too, and log_to_driver=False does not stop it
+    "RAY_NUM_REDIS_GET_RETRIES": "3",  # else a cluster that refuses us is asked for 20 s, with a warning on the terminal each second
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # the end of a run, or of a rank, is noticed this late; 2 s by default
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "120",
@@ -72,7 +73,6 @@ def connect(address: str) -> None:
     Raises:
         UsageError: nobody answers, or we are refused.
     """
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")  # the driver's C++ warns on the terminal while it tries
     prepare()
     import ray
 
