@@ -63,6 +63,7 @@ def _run_unless_orphaned(function: RankFunction, parent: int) -> None:
             time.sleep(ORPHAN_POLL_S)
         os.kill(os.getpid(), signal.SIGKILL)
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal group; it is the driver who asks the ranks to stop
     threading.Thread(target=watch, daemon=True).start()
     function()
 

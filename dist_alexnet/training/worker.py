@@ -6,7 +6,6 @@ It reads RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT, as torchrun 
 import json
 import logging
 import os
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -78,7 +77,6 @@ def rank_process(config: Config, directory: RunDirectory) -> Iterator[Strategy]:
     """
     rank = int(os.environ["RANK"])
     _log_to(directory, rank, int(os.environ["WORLD_SIZE"]))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal group; the driver asks the ranks to stop
     try:
         world = World.from_environment(config.launch.device)
         with _process_group(world, config):
