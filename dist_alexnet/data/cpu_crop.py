@@ -54,7 +54,7 @@ def crop_mirror_normalize(
     _fill(out, images, augmentation.crop_y, augmentation.crop_x, augmentation.mirror, subtrahend, scale)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _fill(crops: Any, images: Any, crop_y: Any, crop_x: Any, mirror: Any, subtrahend: Any, scale: Any) -> None:
     count, size = crops.shape[0], crops.shape[1]
     width = 3 * size  # of a row, channels included: neighbouring numbers, so that the loops over it become vector instructions

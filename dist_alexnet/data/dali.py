@@ -160,7 +160,7 @@ class Loader:
             # Nothing is copied: DALI's executor gives up a buffer that it hands out, and takes it back when torch lets go of the tensor.
             crops = from_dlpack(output.as_tensor())
         else:
-            decoded = np.from_dlpack(output.as_tensor())
+            decoded: npt.NDArray[np.uint8] = np.from_dlpack(output.as_tensor())  # type: ignore[assignment]
             subtrahend = (self.mean - plan.augmentation.color).astype(np.float32)
             filled = self._recycler.empty((len(decoded), self.image_size, self.image_size, 3))
             crop_mirror_normalize(decoded, plan.augmentation, subtrahend, std, out=filled)
