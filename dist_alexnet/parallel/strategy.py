@@ -22,8 +22,9 @@ The smallest useful strategy is the one of 2012, in full:
 
         def exchange(self, layer): return Exchange("tower") if layer.name in ("conv3", "fc6", "fc7", "fc8") else None
 
-Register it as an entry point of the group `dist_alexnet.strategies`, under its `name`; `--strategy` then lists it. Everything up to
-`connect` is pure: it runs without processes, for any rank of any world, and must not communicate.
+A split layer must read a split input, joined by an `Exchange` or, where its groups allow it, its own part alone: `checks.py` refuses what
+would leave a rank with a part of a gradient. Register the class as an entry point of the group `dist_alexnet.strategies`, under its `name`;
+`--strategy` then lists it. Everything up to `connect` is pure: it runs without processes, for any rank of any world.
 """
 
 from abc import ABC, abstractmethod
@@ -38,10 +39,11 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.nn import functional
 
-from dist_alexnet.config import Config, UsageError
+from dist_alexnet.config import Config
 from dist_alexnet.data.batch import Batch
 from dist_alexnet.model.layers import Layer, describe
 from dist_alexnet.model.network import Draw, Network, Share
+from dist_alexnet.parallel.checks import check_batch, check_tables
 from dist_alexnet.parallel.exchange import Channel, Exchange, gather_shards
 from dist_alexnet.parallel.gradients import DataParallel
 from dist_alexnet.parallel.loss import STATISTICS, sharded_cross_entropy
@@ -111,8 +113,9 @@ class Strategy(ABC):
         self.layers = describe(config.model)
         self.traffic, self.clock = Traffic(), Clock(world.device)
         self._device_mesh: DeviceMesh | None = None
-        self._check_batch()
+        check_batch(config.train, self.mesh.get("data", 1))
         self.validate()
+        check_tables(self.layers, self.mesh, self.placement, self.exchange)
 
     def rows(self, rows: int) -> slice:
         """Which of the rows of a global batch this rank loads."""
@@ -214,20 +217,6 @@ class Strategy(ABC):
         return scores
 
     # ------------------------------------------------------------------ inner workings
-
-    def _check_batch(self) -> None:
-        train, parts = self.config.train, self.mesh.get("data", 1)
-        rows = train.global_batch // parts
-        if rows < 1:
-            raise UsageError(
-                f"train.global_batch={train.global_batch} leaves nothing for some of the {parts} ranks that share its rows; "
-                f"type -b {parts} or more, or fewer --gpus"
-            )
-        if rows < train.accumulation:
-            raise UsageError(
-                f"train.accumulation={train.accumulation} cuts {rows} rows per rank into more microbatches than rows; "
-                f"type train.accumulation={rows} or less"
-            )
 
     def _outputs_at(self, layer: Layer, coordinate: Mapping[str, int]) -> slice:
         return interval(layer.out_channels, self.placement(layer), self.mesh, coordinate)

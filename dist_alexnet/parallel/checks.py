@@ -1,0 +1,67 @@
+"""Can a plan work? What would only show as an idle rank or a wrong gradient is found here, without a process."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from dist_alexnet.config import TrainConfig, UsageError
+from dist_alexnet.model.layers import Layer
+from dist_alexnet.parallel.exchange import Exchange
+from dist_alexnet.parallel.placement import Placement, Replicate
+
+
+def check_batch(train: TrainConfig, parts: int) -> None:
+    """Refuse a global batch that leaves some of the `parts` ranks that share its rows without a row per microbatch (UsageError)."""
+    rows = train.global_batch // parts
+    if rows < 1:
+        raise UsageError(
+            f"train.global_batch={train.global_batch} leaves nothing for some of the {parts} ranks that share its rows; "
+            f"type -b {parts} or more, or fewer --gpus"
+        )
+    if rows < train.accumulation:
+        raise UsageError(
+            f"train.accumulation={train.accumulation} cuts {rows} rows per rank into more microbatches than rows; "
+            f"type train.accumulation={rows} or less"
+        )
+
+
+def check_tables(
+    layers: Sequence[Layer],
+    mesh: Mapping[str, int],
+    placement: Callable[[Layer], Mapping[str, Placement]],
+    exchange: Callable[[Layer], Exchange | None],
+) -> None:
+    """Refuse tables under which a layer would read too little, or its input would get too much or too little gradient.
+
+    Args:
+        layers: the network, in order.
+        mesh: axis -> ranks.
+        placement: of a layer's output channels, by axis.
+        exchange: of a layer's input.
+
+    Raises:
+        ValueError: names the layer, the axis and what is missing; for the author of a strategy.
+    """
+    for axis, ranks in mesh.items():
+        for before, layer in zip(layers, layers[1:], strict=False):
+            if ranks > 1:
+                joined = exchange(layer)
+                _check(layer, before, axis, ranks, placement, joined is not None and joined.axis == axis)
+
+
+def _check(layer: Layer, before: Layer, axis: str, ranks: int, placement: Callable[[Layer], Mapping[str, Placement]], joined: bool) -> None:
+    cut, cut_before = (not isinstance(placement(one).get(axis, Replicate()), Replicate) for one in (layer, before))
+    if joined and not cut_before:
+        raise ValueError(f"{layer.name}: Exchange({axis!r}) has nothing to join, {before.name} is replicated over {axis}")
+    if joined and not cut:
+        raise ValueError(
+            f"{layer.name} is replicated over {axis} and reads an Exchange({axis!r}): its {ranks} ranks would do the same with the joined "
+            f"input, and the gradient would come out {ranks} times too large; shard it too"
+        )
+    if cut_before and not joined and (not cut or layer.groups % ranks):
+        raise ValueError(
+            f"{layer.name} reads all channels of {before.name}, of which a rank of {axis} has some; give it Exchange({axis!r})"
+        )
+    if cut and not cut_before:
+        raise ValueError(
+            f"{layer.name} is split over {axis} and {before.name} is not: each rank would have a part of the gradient of {before.name}; "
+            f"split {before.name} too"
+        )
