@@ -1,5 +1,6 @@
 """Can a plan work? What would only show as an idle rank or a wrong gradient is found here, without a process."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 from dist_alexnet.config import TrainConfig, UsageError
@@ -41,7 +42,7 @@ def check_tables(
         ValueError: names the layer, the axis and what is missing; for the author of a strategy.
     """
     for axis, ranks in mesh.items():
-        for before, layer in zip(layers, layers[1:], strict=False):
+        for before, layer in itertools.pairwise(layers):
             if ranks > 1:
                 joined = exchange(layer)
                 _check(layer, before, axis, ranks, placement, joined is not None and joined.axis == axis)
