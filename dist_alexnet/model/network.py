@@ -42,6 +42,9 @@ def canonical_parameters(layer: Layer, seed: int) -> tuple[Tensor, Tensor]:
 class LayerShare(nn.Module):
     """One layer with weights and what follows it, for the output channels that this rank holds."""
 
+    weight: nn.Parameter | None
+    bias: nn.Parameter | None
+
     def __init__(self, layer: Layer, share: Share, seed: int, device: torch.device, dtype: torch.dtype) -> None:
         super().__init__()
         self.layer, self.share = layer, share
@@ -50,6 +53,10 @@ class LayerShare(nn.Module):
         self.groups, self.towers = (max(1, n * outputs // layer.out_channels) for n in (layer.groups, layer.towers))
         if layer.lrn_alpha and outputs * layer.towers % layer.out_channels:
             raise ValueError(f"{layer.name}: channels {share.outputs} cut through a tower, and LRN reads its whole tower")
+        self.register_parameter("weight", None)
+        self.register_parameter("bias", None)
+        if not outputs:
+            return  # a rank without a part in this layer has no parameters of it, not empty ones, for which DDP would wait
         weight, bias = (p[share.outputs].to(device, dtype) for p in canonical_parameters(layer, seed))
         if layer.kind == "conv":
             weight = weight.contiguous(memory_format=torch.channels_last)
@@ -64,18 +71,18 @@ class LayerShare(nn.Module):
         """
         if self.share.exchange:
             x = self.share.exchange(x)
-        if not self.bias.numel():
-            return x  # a rank without a part in this layer: the (empty) result of the exchange keeps its adjoint in the graph
-        y: Tensor = self._activate(self._multiply(x))
+        if self.weight is None:
+            return x  # the (empty) result of the exchange, which keeps its adjoint in the graph
+        y: Tensor = self._activate(self._multiply(x, self.weight))
         return self._drop(y, draw) if self.layer.dropout else y
 
-    def _multiply(self, x: Tensor) -> Tensor:
+    def _multiply(self, x: Tensor, weight: Tensor) -> Tensor:
         layer = self.layer
         if layer.kind == "linear":
-            return functional.linear(x.flatten(1), self.weight, self.bias)
+            return functional.linear(x.flatten(1), weight, self.bias)
         if layer.overhang:
             x = functional.pad(x, (0, layer.overhang, 0, layer.overhang))
-        return functional.conv2d(x, self.weight, self.bias, layer.stride, layer.padding, groups=self.groups)
+        return functional.conv2d(x, weight, self.bias, layer.stride, layer.padding, groups=self.groups)
 
     def _activate(self, x: Tensor) -> Tensor:
         if self.layer.pool:

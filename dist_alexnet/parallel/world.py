@@ -15,6 +15,7 @@ class World:
     rank: int = 0
     world_size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    nodes: tuple[str, ...] = ()  # name of the node of each rank; empty where no process has asked
 
     @staticmethod
     def from_environment(device: str) -> "World":

@@ -50,7 +50,7 @@ class TrainingState:
 
 def canonical_tensors(strategy: Strategy, network: Network, optimizer: VelocitySGD | None) -> dict[str, Tensor]:
     """Canonical name -> this rank's part of the tensor, as a DTensor where it is sharded. Shares memory with the parameters."""
-    tensors: dict[str, Tensor] = {name: p.detach() for name, p in network.named_parameters() if p.numel()}
+    tensors: dict[str, Tensor] = {name: p.detach() for name, p in network.named_parameters()}
     if optimizer:
         tensors |= {f"momentum.{name}": buffer for name, buffer in optimizer.buffers().items()}
     layers = {layer.name: layer for layer in strategy.layers}

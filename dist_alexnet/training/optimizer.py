@@ -19,8 +19,8 @@ class VelocitySGD(torch.optim.SGD):
     """v <- momentum v - lr (gradient + decay w), w <- w + v; biases at `bias_lr_factor` times the rate and without decay."""
 
     def __init__(self, network: nn.Module, config: TrainConfig) -> None:
-        """Optimise the parameters that this rank holds; those without elements are left out."""
-        self.names = {p: name for name, p in network.named_parameters() if p.numel()}
+        """Optimise the parameters that this rank holds."""
+        self.names = {p: name for name, p in network.named_parameters()}
         weights = [p for p, name in self.names.items() if not name.endswith("bias")]
         biases = [p for p, name in self.names.items() if name.endswith("bias")]
         groups = [

@@ -6,9 +6,11 @@ It reads RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT, as torchrun 
 import json
 import logging
 import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import torch
@@ -80,7 +82,8 @@ def rank_process(config: Config, directory: RunDirectory) -> Iterator[Strategy]:
     try:
         world = World.from_environment(config.launch.device)
         with _process_group(world, config):
-            strategy: Strategy = registry.load(registry.STRATEGIES, config.strategy.name)(config, world)
+            nodes = tuple(Agreement(world).gather(socket.gethostname()))
+            strategy: Strategy = registry.load(registry.STRATEGIES, config.strategy.name)(config, replace(world, nodes=nodes))
             strategy.connect()
             yield strategy
     except BaseException as error:

@@ -28,6 +28,9 @@ CASES: dict[str, Case] = {
     "channel_split": ("channel_split", 2, 1, ()),
     "channel_split-fc8-first": ("channel_split", 2, 1, (("fc8", "first"),)),
     "channel_split-accumulated": ("channel_split", 2, 3, ()),
+    "hybrid-2": ("hybrid", 2, 1, ()),
+    "hybrid-4-fc8-first": ("hybrid", 4, 1, (("fc8", "first"),)),
+    "hybrid-6-uneven-rows": ("hybrid", 6, 2, ()),
 }
 
 

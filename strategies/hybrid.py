@@ -1,0 +1,80 @@
+"""Pairs of GPUs as in 2012, and data parallelism over the pairs.
+
+    ranks 0 1 | 2 3 | ...     each pair splits the channels of every layer and has its own rows of the batch
+          a b   a b           ranks with the same tower hold the same weights, and sum their gradients while the backward pass still runs
+
+Half of the gradients of `ddp` cross between the pairs, and the activations of `channel_split` within them: by volume that is less than
+ddp as long as a pair has fewer than about 1,000 images.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from dist_alexnet.config import UsageError
+from dist_alexnet.model.layers import Layer
+from dist_alexnet.model.network import Network
+from dist_alexnet.parallel.exchange import Exchange
+from dist_alexnet.parallel.gradients import BUCKET_MIB, DataParallel
+from dist_alexnet.parallel.placement import Owner, Placement, Shard
+from dist_alexnet.parallel.strategy import Strategy
+
+
+@dataclass(frozen=True)
+class HybridOptions:
+    """Options of `hybrid`."""
+
+    fc8: Literal["split", "first"] = "split"  # half of the classes on each rank of a pair | all on its first, as in 2012
+    bucket_mib: float = BUCKET_MIB  # gradients that travel in one message, in MiB
+
+
+class Hybrid(Strategy):
+    """Channel-split pairs under data parallelism: a mesh of `data` x `tower`."""
+
+    name = "hybrid"
+    default_ranks = 4
+    Options = HybridOptions
+
+    @classmethod
+    def axes(cls, world_size: int) -> Mapping[str, int]:
+        """Pairs, neighbours in rank."""
+        if world_size % 2:
+            raise UsageError(
+                f"hybrid needs pairs of ranks, but --gpus is {world_size}; type --gpus {world_size + 1}, "
+                f"or --strategy ddp to stay with {world_size}"
+            )
+        return {"data": world_size // 2, "tower": 2}
+
+    def validate(self) -> None:
+        """The model must have two towers, and no pair may span two nodes: it exchanges activations on each step's critical path."""
+        if self.config.model.towers != 2:
+            raise UsageError(
+                f"hybrid puts one tower on each rank of a pair, but model.towers={self.config.model.towers}; "
+                "type model.towers=2, or another --strategy"
+            )
+        nodes = self.world.nodes
+        if any(nodes[first] != nodes[first + 1] for first in range(0, len(nodes) - 1, 2)):
+            where = ", ".join(f"{rank}: {node}" for rank, node in enumerate(nodes))
+            raise UsageError(
+                f"hybrid would spread a pair of ranks (0 and 1, 2 and 3, ...) over two nodes ({where}); put an even number on each"
+            )
+
+    def placement(self, layer: Layer) -> Mapping[str, Placement]:
+        """Half of the output channels of every layer on each rank of a pair; replicated over the pairs."""
+        if layer.name == "fc8" and self.options.fc8 == "first":
+            return {"tower": Owner(0)}
+        return {"tower": Shard(0)}
+
+    def exchange(self, layer: Layer) -> Exchange | None:
+        """The layers that read both towers."""
+        if layer.name not in ("conv3", "fc6", "fc7", "fc8"):
+            return None
+        return Exchange("tower", reader=0 if layer.name == "fc8" and self.options.fc8 == "first" else None)
+
+    def parallelize(self, network: Network) -> nn.Module:
+        """This rank's towers in torch's DDP, over the ranks with the same tower."""
+        if self.mesh["data"] == 1:
+            return network
+        return DataParallel(network, self.channel("data"), self.options.bucket_mib)
