@@ -8,8 +8,10 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
+import torch
 
 from dist_alexnet.config import Config, ModelConfig, ScheduleConfig, StrategyConfig, TrainConfig, Widths
+from dist_alexnet.model.layers import describe
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.ranks import run_on_ranks
 from dist_alexnet.testing.steps import Steps, relative_difference, train_steps
@@ -92,11 +94,32 @@ def test_the_dropout_mask_and_the_seed_matter() -> None:
         assert train_steps(World(), other, 2).losses != pytest.approx(reference("float64").losses[:2], rel=1e-6)
 
 
+FULL = ModelConfig(classes=1000)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize(("strategy", "ranks"), [("ddp", 2), ("channel_split", 2)])
-def test_the_full_size_network_too(strategy: str, ranks: int, dtype: str) -> None:
-    full = ModelConfig(classes=1000)
-    results = run_on_ranks(ranks, train_steps, configure(strategy, {}, dtype=dtype, model=full), STEPS)
-    check_equal(results, reference(dtype, full), TOLERANCE[dtype])
+@pytest.mark.parametrize("strategy", ["ddp", "channel_split"])
+def test_the_full_size_network_too(strategy: str) -> None:
+    results = run_on_ranks(2, train_steps, configure(strategy, {}, model=FULL), STEPS)
+    check_equal(results, reference("float64", FULL), TOLERANCE["float64"])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("strategy", ["ddp", "channel_split"])
+def test_the_full_size_network_in_single_precision(strategy: str) -> None:
+    """Losses and parameters. A layer's bias is compared together with its weights: after five steps from 0 a bias of conv1 is 1e-6.
+
+    Momentum is not compared: with the paper's weights all units of conv2 are near its bias of 1, so that rounding decides some maxima of
+    the pooling, and their gradient goes to another pixel (1e-2 of the momentum of conv1, measured 2026-11).
+    """
+    results = run_on_ranks(2, train_steps, configure(strategy, {}, dtype="float32", model=FULL), STEPS)
+    expected = reference("float32", FULL)
+    for result in results:
+        assert result.losses == pytest.approx(expected.losses, rel=TOLERANCE["float32"])
+        for layer in describe(FULL):
+            mine, theirs = (
+                torch.cat([run.tensors[f"{layer.name}.{part}"].flatten() for part in ("weight", "bias")]) for run in (result, expected)
+            )
+            assert relative_difference(mine, theirs) < TOLERANCE["float32"], layer.name
