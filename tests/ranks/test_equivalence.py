@@ -97,17 +97,15 @@ def test_the_dropout_mask_and_the_seed_matter() -> None:
 FULL = ModelConfig(classes=1000)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("strategy", ["ddp", "channel_split"])
+@pytest.mark.parametrize("strategy", ["channel_split", pytest.param("ddp", marks=pytest.mark.slow)])
 def test_the_full_size_network_too(strategy: str) -> None:
     results = run_on_ranks(2, train_steps, configure(strategy, {}, model=FULL), STEPS)
     check_equal(results, reference("float64", FULL), TOLERANCE["float64"])
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("strategy", ["ddp", "channel_split"])
+@pytest.mark.parametrize("strategy", ["channel_split", pytest.param("ddp", marks=pytest.mark.slow)])
 def test_the_full_size_network_in_single_precision(strategy: str) -> None:
     """Losses and parameters. A layer's bias is compared together with its weights: after five steps from 0 a bias of conv1 is 1e-6.
 

@@ -56,7 +56,7 @@ def compare(model: ModelConfig, dtype: torch.dtype, tolerance: float, batch: int
     losses = [functional.cross_entropy(scores, labels) for scores in (ours(images, draw), plain(images))]
     for loss in losses:
         loss.backward()
-    assert float(losses[0]) == pytest.approx(float(losses[1]), rel=tolerance)
+    assert losses[0].item() == pytest.approx(losses[1].item(), rel=tolerance)
     for (name, mine), theirs in zip(ours.named_parameters(), plain.parameters(), strict=True):
         assert float((mine.grad - theirs.grad).norm()) <= tolerance * float(theirs.grad.norm()), name
 
