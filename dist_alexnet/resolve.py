@@ -59,8 +59,10 @@ def resolve(base: Mapping[str, Any], overrides: Sequence[str]) -> Config:
         if "=" not in override:
             raise UsageError(f"{override!r} is no override; type key=value, as in train.lr=0.02")
     try:
-        schema = OmegaConf.structured(Config)
-        config = OmegaConf.to_object(OmegaConf.merge(schema, OmegaConf.create(dict(base)), OmegaConf.from_dotlist(list(overrides))))
+        typed, below = OmegaConf.from_dotlist(list(overrides)), OmegaConf.create(dict(base))
+        if (chosen := OmegaConf.select(typed, "strategy.name")) and chosen != OmegaConf.select(below, "strategy.name"):
+            OmegaConf.update(below, "strategy", {"options": {}}, merge=False)  # those of another strategy mean nothing to this one
+        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), below, typed))
     except OmegaConfBaseException as error:
         where = f"{error.full_key}: " if error.full_key else ""
         raise UsageError(f"{where}{str(error).splitlines()[0]}") from None

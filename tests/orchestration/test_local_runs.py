@@ -118,6 +118,18 @@ def tensors_of_replicas(run: Path) -> dict[str, torch.Tensor]:
     return tensors(run)
 
 
+def test_fc8_on_the_first_rank_saves_and_moves_too(dist_alexnet: Command, workplace: Path) -> None:
+    """The first rank holds what the second does not, and then four ranks hold halves."""
+    split = dist_alexnet("train", "-c", "tiny.yaml", "--name", "first", "strategy.options.fc8=first", "--json")
+    assert split.returncode == 0, split.stderr
+    moved = dist_alexnet("train", "--resume", "runs/first/checkpoints/step-00000009", "--strategy", "hybrid", "--name", "pairs", "--json")
+    assert moved.returncode == 0, moved.stderr
+    losses = [json.loads(result.stdout)["val"]["loss"] for result in (split, moved)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    evaluated = dist_alexnet("eval", "runs/first", "--json")
+    assert json.loads(evaluated.stdout)["loss"] == pytest.approx(losses[0], rel=1e-5)
+
+
 def test_every_strategy_evaluates_every_checkpoint_alike(whole: Path, dist_alexnet: Command) -> None:
     expected = json.loads((whole / "summary.json").read_text())["val"]
     for arguments in (["--strategy", "single"], ["--strategy", "ddp", "--gpus", "4", "-b", "6"]):

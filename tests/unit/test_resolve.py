@@ -31,6 +31,14 @@ def test_overrides_come_last() -> None:
     assert (config.train.lr, config.train.seed, config.train.momentum) == (0.25, 1, 0.9)
 
 
+def test_another_strategy_does_not_inherit_options() -> None:
+    base = {"strategy": {"name": "channel_split", "options": {"fc8": "first"}}}
+    assert resolve(base, []).strategy.options == {"fc8": "first"}
+    assert resolve(base, ["strategy.name=channel_split"]).strategy.options == {"fc8": "first"}
+    assert resolve(base, ["strategy.name=ddp"]).strategy.options == {}
+    assert resolve(base, ["strategy.name=ddp", "strategy.options.bucket_mib=2"]).strategy.options == {"bucket_mib": 2}
+
+
 @pytest.mark.parametrize("name", preset_names())
 def test_what_is_written_reads_back(name: str) -> None:
     config = resolve(read_preset(name), ["strategy.options.fc8=first", "data.mean=[1,2,3]"])
