@@ -4,12 +4,16 @@ Every number here is the 2012 paper's unless its comment says otherwise, so that
 (`configs/*.yaml`) hold differences only. Nothing changes a configuration after `resolve` has returned it.
 """
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 
 class UsageError(ValueError):
     """What a person asked for cannot be done as asked; one line says what to type instead (exit code 2)."""
+
+
+MAX_SEED = 2**32  # one word of the counter-based generators; the other keeps their purposes apart
 
 
 @dataclass(frozen=True)
@@ -127,11 +131,13 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in ("global_batch", "accumulation", "epochs", "lr", "log_every", "bias_lr_factor"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise UsageError(f"train.{name}={getattr(self, name)}: must be positive")
         for name in ("momentum", "weight_decay", "validate_every", "checkpoint_every", "keep_checkpoints", "seed"):
-            if getattr(self, name) < 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(f"train.{name}={getattr(self, name)}: must not be negative")
+        if self.seed >= MAX_SEED:
+            raise UsageError(f"train.seed={self.seed}: must be below 2**32")
         if self.momentum >= 1:
             raise UsageError(f"train.momentum={self.momentum}: must be below 1")
         if self.max_steps is not None and self.max_steps < 1:

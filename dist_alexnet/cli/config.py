@@ -17,5 +17,5 @@ def show(overrides: options.Overrides = None, preset: options.Preset = None) -> 
     """Print every setting as YAML: a preset (default: alexnet_2012) with overrides; `-c` reads it back."""
     from dist_alexnet.resolve import PAPER, preset_names, read_preset, resolve, to_yaml
 
-    print(f"# presets: {', '.join(preset_names())}")
-    print(to_yaml(resolve(read_preset(preset or PAPER), overrides or [])), end="")
+    text = to_yaml(resolve(read_preset(preset or PAPER), overrides or []))
+    print(f"# presets: {', '.join(preset_names())}\n{text}", end="")

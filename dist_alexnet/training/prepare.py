@@ -149,6 +149,8 @@ def _with_ranks(config: Config) -> Config:
 
 
 def _check_name(directory: RunDirectory, request: Request, checkpoint: Path | None) -> None:
+    if directory.path.parent != request.output_dir or directory.path.name in ("", "..", SYNTH_FOLDER):
+        raise UsageError(f"--name {request.name}: must be the name of a folder, without slashes; type --output-dir for where it goes")
     if not directory.path.exists():
         return
     continues = request.resume == "auto" or (checkpoint and checkpoint.parent.parent == directory.path)

@@ -55,6 +55,8 @@ def test_what_is_written_reads_back(name: str) -> None:
         ("train.lr=-1", "train.lr=-1.0: must be positive"),
         ("train.lr", "'train.lr' is no override; type key=value"),
         ("launch.workers=0", "needs at least 1"),
+        ("train.lr=nan", "train.lr=nan: must be positive"),
+        ("train.seed=4294967296", r"train.seed=4294967296: must be below 2\*\*32"),
     ],
 )
 def test_a_typo_is_one_line_with_the_remedy(override: str, message: str) -> None:

@@ -137,6 +137,12 @@ def test_a_name_that_exists_is_not_overwritten(tmp_path: Path, preset: str) -> N
         ask(tmp_path, preset)
 
 
+@pytest.mark.parametrize("name", ["a/b", "..", "../x", "a/../b", ".data"])
+def test_a_name_is_one_folder(tmp_path: Path, preset: str, name: str) -> None:
+    with pytest.raises(UsageError, match="must be the name of a folder, without slashes"):
+        ask(tmp_path, preset, name=name)
+
+
 def test_two_processes_cannot_write_one_run(tmp_path: Path, preset: str) -> None:
     first = ask(tmp_path, preset)
     with pytest.raises(UsageError, match="another process is training in"):
