@@ -114,10 +114,12 @@ def cluster():
         with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as head:
             wait_for(lambda: socket.create_connection(("127.0.0.1", port)).close())
             wait_for(lambda: RayLauncher(LaunchConfig(workers=1, device="cpu", address=f"127.0.0.1:{port}")).validate())
+            import ray
             from ray import cloudpickle
 
             cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the workers cannot import a test
             yield f"127.0.0.1:{port}"
+            ray.shutdown()  # a driver whose cluster has gone is ended by Ray a minute later, and this process is one
             head.terminate()
 
 
