@@ -48,7 +48,7 @@ def evaluate(
             summary, exit_code = execute(partial(evaluate_rank, job), job.directory, ranks, lambda record: None, _warn)
         except TrainingFailed as error:
             print(f"{error.trace}error: {error}", file=sys.stderr)
-            sys.exit(1)
+            sys.exit(error.exit_code)
     result = summary["val"]
     if as_json:
         print(json.dumps({"checkpoint": str(job.resume), **result}, indent=2))

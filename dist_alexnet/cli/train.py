@@ -60,6 +60,6 @@ def train(
             summary, exit_code = execute(partial(train_rank, job), job.directory, prepared.launcher, report.follow, report.say)
     except TrainingFailed as error:
         report.failure(error)
-        sys.exit(1)
+        sys.exit(error.exit_code)
     report.result(summary, prepared.job.directory.path)
     sys.exit(exit_code)

@@ -22,6 +22,7 @@ class Signals:
 
     def __init__(self, directory: RunDirectory, launcher: Launcher, say: Callable[[str], None]) -> None:
         self.received: int | None = None
+        self.twice = False
         self._directory, self._launcher, self._say = directory, launcher, say
 
     @contextmanager
@@ -40,6 +41,7 @@ class Signals:
             self._directory.stop_request.touch()
             self._say("stopping after this step, with a checkpoint; once more to stop at once")
         else:
+            self.twice = True
             self._launcher.kill()
 
 
@@ -80,6 +82,8 @@ def execute(
             seen = _follow(directory, seen, follow)
     _follow(directory, seen, follow)
     directory.stop_request.unlink(missing_ok=True)
+    if signals.twice and signals.received:
+        raise TrainingFailed("stopped at once; --resume auto goes back to the last checkpoint", exit_code=128 + signals.received)
     if errors:
         raise _explain(errors[0], directory) from errors[0]
     summary: Record = json.loads(directory.summary.read_text())

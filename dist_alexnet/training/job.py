@@ -123,10 +123,10 @@ class RankFailure:
 class TrainingFailed(RuntimeError):  # noqa: N818 - what happened, not an error of ours
     """A run ended without a result; the message is for the person who started it (exit code 1)."""
 
-    def __init__(self, message: str, *, trace: str = "", killed: bool = False) -> None:
+    def __init__(self, message: str, *, trace: str = "", killed: bool = False, exit_code: int = 1) -> None:
         """`trace`: of the rank that failed first. `killed`: a rank died of a signal, and what the others report only follows from it."""
         super().__init__(message)
-        self.trace, self.killed = trace, killed
+        self.trace, self.killed, self.exit_code = trace, killed, exit_code
 
 
 class NonFiniteLoss(ArithmeticError):  # noqa: N818

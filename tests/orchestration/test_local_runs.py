@@ -104,18 +104,29 @@ def test_a_signal_leaves_a_checkpoint(number: signal.Signals, dist_alexnet: Comm
     assert (workplace / "runs" / name / "checkpoints" / f"step-{summary['steps']:08d}").is_dir()
 
 
+def test_a_second_signal_ends_ranks_that_hang(workplace: Path) -> None:
+    run = start_and_wait_for_step(workplace, "hung", 4, "train.epochs=1000")
+    os.kill(int(ranks_of(run)[0]), signal.SIGSTOP)
+    run.send_signal(signal.SIGINT)
+    time.sleep(1)
+    run.send_signal(signal.SIGINT)
+    output = run.communicate(timeout=60)[0]
+    assert run.returncode == 130
+    assert "error: stopped at once; --resume auto goes back to the last checkpoint" in output
+
+
+def ranks_of(run: "subprocess.Popen[str]") -> list[str]:
+    """Process numbers of the ranks of a local run."""
+    return subprocess.run(["pgrep", "-P", str(run.pid), "-f", "spawn_main"], capture_output=True, text=True, check=True).stdout.split()
+
+
 def test_saved_under_channel_split_and_resumed_under_ddp(whole: Path, dist_alexnet: Command, workplace: Path) -> None:
     middle = str(whole / "checkpoints" / "step-00000006")
     result = dist_alexnet("train", "--resume", middle, "--strategy", "ddp", "--gpus", "3", "--name", "moved")
     assert result.returncode == 0, result.stderr
-    moved = tensors_of_replicas(workplace / "runs" / "moved")
+    moved = tensors(workplace / "runs" / "moved")
     for name, tensor in tensors(whole).items():
         torch.testing.assert_close(moved[name], tensor, rtol=1e-4, atol=1e-6)
-
-
-def tensors_of_replicas(run: Path) -> dict[str, torch.Tensor]:
-    """Of a checkpoint in which every tensor lies whole in one of the files."""
-    return tensors(run)
 
 
 def test_fc8_on_the_first_rank_saves_and_moves_too(dist_alexnet: Command, workplace: Path) -> None:
@@ -150,8 +161,7 @@ def test_a_loss_that_is_no_number_stops_the_run_with_advice(dist_alexnet: Comman
 
 def test_a_killed_rank_is_named_and_ends_the_run(workplace: Path) -> None:
     run = start_and_wait_for_step(workplace, "rank-killed", 2, "train.epochs=1000")
-    children = subprocess.run(["pgrep", "-P", str(run.pid), "-f", "spawn_main"], capture_output=True, text=True, check=True).stdout.split()
-    os.kill(int(children[-1]), signal.SIGKILL)
+    os.kill(int(ranks_of(run)[-1]), signal.SIGKILL)
     output = run.communicate(timeout=60)[0]
     assert run.returncode == 1
     assert re.search(r"error: rank \d was killed by SIGKILL", output)
