@@ -1,10 +1,11 @@
 """The person's side of a run: check everything, start the ranks, follow them, relay signals, say how it ended."""
 
 import json
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -13,6 +14,7 @@ from dist_alexnet.training.job import NonFiniteLoss, RankFailure, RunDirectory, 
 from dist_alexnet.training.launcher import Launcher, RankFunction
 
 POLL_S = 0.1
+FULL_DISK_BYTES = 2**16
 
 Record = dict[str, Any]
 
@@ -100,13 +102,16 @@ def _follow(directory: RunDirectory, seen: int, follow: Callable[[Record], None]
         news = stream.read()
     whole = news.rpartition(b"\n")[0]
     for line in whole.splitlines():
-        follow(json.loads(line))
+        with suppress(ValueError):  # a line that a full disk cut short
+            follow(json.loads(line))
     return seen + len(whole) + 1 if whole else seen
 
 
 def _explain(error: BaseException, directory: RunDirectory) -> BaseException:
     """The first thing that went wrong, in one line, with the place to read on."""
     failure = None if isinstance(error, TrainingFailed) and error.killed else RankFailure.first(directory)
+    if shutil.disk_usage(directory.path).free < FULL_DISK_BYTES:
+        return TrainingFailed(f"no space is left on the disk of {directory.path}; make room, then --resume auto")
     if failure is None:
         return error if not isinstance(error, TrainingFailed) else TrainingFailed(f"{error}; logs: {directory.log(0).parent}")
     told = f"rank {failure.rank} failed: {failure.message}"

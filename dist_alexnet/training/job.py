@@ -13,6 +13,7 @@ import json
 import time
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,12 +112,16 @@ class RankFailure:
     def record(directory: RunDirectory, rank: int, error: BaseException) -> None:
         """Write down how this rank failed, for the driver to find."""
         failure = RankFailure(rank, type(error).__name__, str(error) or type(error).__name__, traceback.format_exc(), time.time())
-        directory.error(rank).write_text(json.dumps(failure.__dict__))
+        with suppress(OSError):  # a full disk, say: the failure itself must go on its way
+            directory.error(rank).write_text(json.dumps(failure.__dict__))
 
     @staticmethod
     def first(directory: RunDirectory) -> "RankFailure | None":
-        """The earliest failure on record."""
-        failures = [RankFailure(**json.loads(path.read_text())) for path in directory.log(0).parent.glob("rank_*.error.json")]
+        """The earliest failure on record; a record that a full disk cut short is left out."""
+        failures = []
+        for path in directory.log(0).parent.glob("rank_*.error.json"):
+            with suppress(ValueError, TypeError):
+                failures.append(RankFailure(**json.loads(path.read_text())))
         return min(failures, key=lambda failure: failure.seconds, default=None)
 
 
