@@ -41,9 +41,11 @@ class LocalLauncher(Launcher):
             run_id=uuid.uuid4().hex,
             rdzv_backend="c10d",
             rdzv_endpoint="localhost:0",  # a free port
+            local_addr="127.0.0.1",  # else ranks look for this machine's name, which need not resolve
             max_restarts=0,
             monitor_interval=0.1,
         )
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # of this thread and, inherited, of ranks that still import torch
         try:
             elastic_launch(config, _run_unless_orphaned)(function, os.getpid())
         except ChildFailedError as error:

@@ -69,13 +69,14 @@ class Training:
                     batch = batch.to(strategy.world.device, self.network.dtype)
                 self.optimizer.zero_grad()
                 loss = strategy.forward_backward(self.net, batch, self.progress.step)
+                lr = self.schedule.lr(self.epoch)
                 with clock("optimizer"):
-                    self.optimizer.step_at(self.schedule.lr(self.epoch))
+                    self.optimizer.step_at(lr)
                 stop = self._agree(float(loss))
                 self.progress.step += 1
                 self.progress.position += train.global_batch
                 self.meter.step(train.global_batch, time.perf_counter() - started)
-                self._after_step(stop)
+                self._after_step(stop, lr)
                 if stop:
                     return "stopped"
         return "completed"
@@ -97,13 +98,13 @@ class Training:
         self.meter.loss(total)
         return bool(stop)
 
-    def _after_step(self, stop: bool) -> None:
+    def _after_step(self, stop: bool, lr: float) -> None:
         """Log, validate and save where it is time to. Asked to stop, a run saves but leaves validation to whoever resumes it."""
         train, last = self.config.train, self._finished()
         validate = last or (self._validation_due() and not stop)
         save = validate if not train.checkpoint_every else self.progress.step % train.checkpoint_every == 0
         if last or stop or validate or self.progress.step % train.log_every == 0:
-            self.metrics.write("train", step=self.progress.step, epoch=self.epoch, lr=self.schedule.lr(self.epoch), **self.meter.take())
+            self.metrics.write("train", step=self.progress.step, epoch=self.epoch, lr=lr, **self.meter.take())
         if validate:
             self._validate()
         if last or stop or save:

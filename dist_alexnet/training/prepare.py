@@ -153,6 +153,8 @@ def _check_name(directory: RunDirectory, request: Request, checkpoint: Path | No
         raise UsageError(f"--name {request.name}: must be the name of a folder, without slashes; type --output-dir for where it goes")
     if not directory.path.exists():
         return
+    if checkpoint and checkpoint.parent.parent == directory.path and checkpoint != list_checkpoints(directory.checkpoints)[-1]:
+        raise UsageError(f"{directory.path.name} has newer checkpoints than {checkpoint.name}; type another --name to branch off there")
     continues = request.resume == "auto" or (checkpoint and checkpoint.parent.parent == directory.path)
     if not continues:
         raise UsageError(f"{directory.path} exists and nothing is overwritten; type another --name, or --resume auto to continue that run")
