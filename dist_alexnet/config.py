@@ -33,7 +33,10 @@ class Widths:
 class ModelConfig:
     """What function is computed. No strategy changes any of it."""
 
-    towers: int = 2  # channel groups of conv2, conv4, conv5 and of the normalisation: 2 as in 2012, or 1
+    towers: int = 2  # channel groups that the normalisation and most layers keep apart: 2 as in 2012, or 1
+    # Which layer before fc6 reads both towers, as in the authors' experiments: conv3 as published | none, and of the fully connected
+    # layers fc8 alone | conv4 in its place | all of them
+    connect: Literal["conv3", "none", "conv4", "all"] = "conv3"
     classes: int | None = None  # outputs of fc8; null: as many as the data set has
     image_size: int = 224  # pixels, the side of the square crop
     widths: Widths = field(default_factory=Widths)
@@ -45,6 +48,8 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.towers not in (1, 2):
             raise UsageError(f"model.towers={self.towers}: the network has 1 or 2 towers")
+        if self.towers == 1 and self.connect != "conv3":
+            raise UsageError(f"model.connect={self.connect} says where two towers meet, but model.towers=1; type model.towers=2")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"model.dropout={self.dropout}: needs 0 <= dropout < 1")
         if self.classes is not None and self.classes < 2:

@@ -33,8 +33,7 @@ class ChannelSplit(Strategy):
     name = "channel_split"
     Options = ChannelSplitOptions
 
-    @classmethod
-    def axes(cls, world_size: int) -> Mapping[str, int]:
+    def axes(self, world_size: int) -> Mapping[str, int]:
         """One axis of two coordinates."""
         if world_size != 2:
             instead = "--strategy single" if world_size == 1 else "--strategy ddp"

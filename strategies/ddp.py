@@ -26,8 +26,7 @@ class Ddp(Strategy):
     name = "ddp"
     Options = DdpOptions
 
-    @classmethod
-    def axes(cls, world_size: int) -> Mapping[str, int]:
+    def axes(self, world_size: int) -> Mapping[str, int]:
         """One axis; any number of ranks."""
         return {"data": world_size}
 

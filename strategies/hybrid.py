@@ -37,8 +37,7 @@ class Hybrid(Strategy):
     default_ranks = 4
     Options = HybridOptions
 
-    @classmethod
-    def axes(cls, world_size: int) -> Mapping[str, int]:
+    def axes(self, world_size: int) -> Mapping[str, int]:
         """Pairs, neighbours in rank."""
         if world_size % 2:
             raise UsageError(

@@ -12,8 +12,7 @@ class Single(Strategy):
     name = "single"
     default_ranks = 1
 
-    @classmethod
-    def axes(cls, world_size: int) -> Mapping[str, int]:
+    def axes(self, world_size: int) -> Mapping[str, int]:
         """No axis: a mesh of one rank."""
         if world_size != 1:
             raise UsageError(f"single runs on 1 rank, not on {world_size}; type --gpus 1, or --strategy ddp to use {world_size}")

@@ -13,6 +13,13 @@ from typing import Literal
 from dist_alexnet.config import ModelConfig
 
 LRN_SIZE, LRN_BETA, LRN_K = 5, 0.75, 2.0  # section 3.3: n, beta, k
+# Layers that read both towers, by model.connect (section 3.5 of the paper, and the experiments in the authors' notes).
+JOINING = {
+    "conv3": {"conv3", "fc6", "fc7", "fc8"},
+    "none": {"fc8"},
+    "conv4": {"conv4", "fc6", "fc7", "fc8"},
+    "all": {"conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"},
+}
 LRN_ALPHA = {"paper": 1e-4, "code": 1e-4 / LRN_SIZE}  # the authors' parser divided alpha by n
 
 
@@ -35,7 +42,7 @@ class Layer:
     stride: int
     padding: int  # zeros on every side of the map
     overhang: int  # further zeros, at the right and the bottom only
-    groups: int  # towers that a convolution keeps apart
+    groups: int  # towers that the layer keeps apart: outputs of one read inputs of the same one only
     towers: int  # towers of the whole network: LRN never reads across them
     relu: bool
     lrn_alpha: float | None  # on the raw sum of squares; None: no LRN here
@@ -46,10 +53,10 @@ class Layer:
 
     @property
     def weight_shape(self) -> tuple[int, ...]:
-        """Canonical shape: [out, in / groups, k, k] of a convolution, [out, in] of a linear layer."""
+        """Canonical shape: [out, in / groups, k, k] of a convolution, [out, in / groups] of a linear layer."""
         if self.kind == "conv":
             return (self.out_channels, self.in_channels // self.groups, self.kernel, self.kernel)
-        return (self.out_channels, self.inputs)
+        return (self.out_channels, self.inputs // self.groups)
 
     @property
     def inputs(self) -> int:
@@ -88,10 +95,10 @@ def describe(model: ModelConfig, classes: int | None = None) -> tuple[Layer, ...
     alpha = LRN_ALPHA.get(model.lrn)
     add = _Builder(model)
     add("conv1", width["conv1"], kernel=11, stride=4, lrn_alpha=alpha, pool=True)
-    add("conv2", width["conv2"], kernel=5, padding=2, groups=model.towers, bias=1.0, lrn_alpha=alpha, pool=True)
+    add("conv2", width["conv2"], kernel=5, padding=2, bias=1.0, lrn_alpha=alpha, pool=True)
     add("conv3", width["conv3"], kernel=3, padding=1)
-    add("conv4", width["conv4"], kernel=3, padding=1, groups=model.towers, bias=1.0)
-    add("conv5", width["conv5"], kernel=3, padding=1, groups=model.towers, bias=1.0, pool=True)
+    add("conv4", width["conv4"], kernel=3, padding=1, bias=1.0)
+    add("conv5", width["conv5"], kernel=3, padding=1, bias=1.0, pool=True)
     add("fc6", width["fc6"], bias=1.0, dropout=model.dropout)
     add("fc7", width["fc7"], bias=1.0, dropout=model.dropout)
     add("fc8", model.classes or classes or 1000, relu=False)
@@ -122,7 +129,6 @@ class _Builder:
         kernel: int = 1,
         stride: int = 1,
         padding: int = 0,
-        groups: int = 1,
         relu: bool = True,
         lrn_alpha: float | None = None,
         pool: bool = False,
@@ -130,6 +136,7 @@ class _Builder:
         bias: float = 0.0,
     ) -> None:
         conv = name.startswith("conv")
+        groups = 1 if name == "conv1" or name in JOINING[self.model.connect] else self.model.towers
         output_size = 1 + math.ceil((self.size + 2 * padding - kernel) / stride) if conv else 1
         fan_in = self.channels // groups * (kernel if conv else self.size) ** 2
         self.layers.append(

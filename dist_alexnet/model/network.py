@@ -5,6 +5,7 @@ Letters: B images, C channels, H side of the map; a share of a layer has the out
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,15 @@ from dist_alexnet.model.block import relu_lrn_pool
 from dist_alexnet.model.dropout import keep_mask
 from dist_alexnet.model.layers import Layer
 
+MaskWatcher = Callable[[int, Tensor, slice, Tensor], None]  # is told layer, rows, units and mask of a dropout
+
+
+class Product(Protocol):
+    """A layer's linear map that fetches what it lacks of its input by itself."""
+
+    def __call__(self, x: Tensor, weight: Tensor, bias: Tensor, layer: Layer) -> Tensor:
+        """The share's part of the map, from the part of the input that the layer before left here."""
+
 
 @dataclass(frozen=True)
 class Share:
@@ -21,6 +31,7 @@ class Share:
 
     outputs: slice  # output channels, with start and stop; empty: the rank has no part in this layer
     exchange: Callable[[Tensor], Tensor] | None = None  # applied to the layer's input first
+    product: Product | None = None  # in place of exchange and linear map
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,7 @@ class Draw:
     seed: int
     step: int
     rows: Tensor  # [B] int64: rows of the global batch
+    watch: MaskWatcher | None = None
 
 
 def canonical_parameters(layer: Layer, seed: int) -> tuple[Tensor, Tensor]:
@@ -71,18 +83,21 @@ class LayerShare(nn.Module):
         """
         if self.share.exchange:
             x = self.share.exchange(x)
-        if self.weight is None:
-            return x  # the (empty) result of the exchange, which keeps its adjoint in the graph
-        y: Tensor = self._activate(self._multiply(x, self.weight))
+        if self.weight is None or self.bias is None:
+            return self._nothing(x)
+        if self.share.product:
+            y = self.share.product(x, self.weight, self.bias, self.layer)
+        else:
+            y = multiply(x, self.weight, self.bias, self.layer, self.groups)
+        y = self._activate(y)
         return self._drop(y, draw) if self.layer.dropout else y
 
-    def _multiply(self, x: Tensor, weight: Tensor) -> Tensor:
-        layer = self.layer
-        if layer.kind == "linear":
-            return functional.linear(x.flatten(1), weight, self.bias)
-        if layer.overhang:
-            x = functional.pad(x, (0, layer.overhang, 0, layer.overhang))
-        return functional.conv2d(x, weight, self.bias, layer.stride, layer.padding, groups=self.groups)
+    def _nothing(self, x: Tensor) -> Tensor:
+        """No channel of the layer, but with a place in the graph: the adjoint of an exchange must run here too."""
+        if self.layer.kind == "linear":
+            return x.flatten(1)[:, :0]
+        side = self.layer.result_size
+        return x.flatten(1)[:, :0].reshape(len(x), 0, side, side)
 
     def _activate(self, x: Tensor) -> Tensor:
         if self.layer.pool:
@@ -103,7 +118,23 @@ class LayerShare(nn.Module):
             units=self.share.outputs,
             dropout=self.layer.dropout,
         )
+        if draw.watch:
+            draw.watch(self.layer.index, draw.rows, self.share.outputs, keep)
         return x * keep
+
+
+def multiply(x: Tensor, weight: Tensor, bias: Tensor | None, layer: Layer, groups: int = 1) -> Tensor:
+    """The linear map of a layer: convolution or matrix product, each of `groups` runs of outputs reading its own run of inputs."""
+    if layer.kind == "conv":
+        if layer.overhang:
+            x = functional.pad(x, (0, layer.overhang, 0, layer.overhang))
+        return functional.conv2d(x, weight, bias, layer.stride, layer.padding, groups=groups)
+    x = x.flatten(1)
+    if groups == 1:
+        return functional.linear(x, weight, bias)
+    towers = zip(x.chunk(groups, dim=1), weight.chunk(groups), strict=True)
+    y = torch.cat([functional.linear(part, rows) for part, rows in towers], dim=1)
+    return y if bias is None else y + bias
 
 
 class Network(nn.Module):
@@ -141,5 +172,22 @@ class Network(nn.Module):
         """Scores [B, k] of the classes that this rank holds, from images [B, 3, S, S]."""
         x = images
         for layer in self.children():
+            x = layer(x, draw)
+        return x
+
+    def span(self, kind: Literal["conv", "linear"]) -> "Span":
+        """The convolutional or the fully connected part, over the same parameters."""
+        return Span([layer for layer in self.children() if isinstance(layer, LayerShare) and layer.layer.kind == kind])
+
+
+class Span(nn.Sequential):
+    """Neighbouring layers of a network, to call or to wrap on their own."""
+
+    def __init__(self, layers: Sequence[LayerShare]) -> None:
+        super().__init__(*layers)
+
+    def forward(self, x: Tensor, draw: Draw | None = None) -> Tensor:
+        """What the last of the layers gives."""
+        for layer in self:
             x = layer(x, draw)
         return x

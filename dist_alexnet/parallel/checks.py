@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from dist_alexnet.config import TrainConfig, UsageError
 from dist_alexnet.model.layers import Layer
+from dist_alexnet.parallel.batch_to_model import BatchToModel
 from dist_alexnet.parallel.exchange import Exchange
-from dist_alexnet.parallel.placement import Placement, Replicate
+from dist_alexnet.parallel.placement import Owner, Placement, Replicate, Shard
 
 
 def check_batch(train: TrainConfig, parts: int) -> None:
@@ -28,7 +29,7 @@ def check_tables(
     layers: Sequence[Layer],
     mesh: Mapping[str, int],
     placement: Callable[[Layer], Mapping[str, Placement]],
-    exchange: Callable[[Layer], Exchange | None],
+    exchange: Callable[[Layer], Exchange | BatchToModel | None],
 ) -> None:
     """Refuse tables under which a layer would read too little, or its input would get too much or too little gradient.
 
@@ -45,17 +46,27 @@ def check_tables(
         for before, layer in itertools.pairwise(layers):
             if ranks > 1:
                 joined = exchange(layer)
+                if isinstance(joined, BatchToModel) and joined.axis == axis:
+                    _check_rows(layer, before, axis, placement)
+                    continue
                 _check(layer, before, axis, ranks, placement, joined is not None and joined.axis == axis)
 
 
 def _check(layer: Layer, before: Layer, axis: str, ranks: int, placement: Callable[[Layer], Mapping[str, Placement]], joined: bool) -> None:
-    cut, cut_before = (not isinstance(placement(one).get(axis, Replicate()), Replicate) for one in (layer, before))
+    place, place_before = (placement(one).get(axis, Replicate()) for one in (layer, before))
+    cut, cut_before = (not isinstance(one, Replicate) for one in (place, place_before))
+    if isinstance(place, Owner) and place == place_before:
+        return
     if joined and not cut_before:
         raise ValueError(f"{layer.name}: Exchange({axis!r}) has nothing to join, {before.name} is replicated over {axis}")
     if joined and not cut:
         raise ValueError(
             f"{layer.name} is replicated over {axis} and reads an Exchange({axis!r}): its {ranks} ranks would do the same with the joined "
             f"input, and the gradient would come out {ranks} times too large; shard it too"
+        )
+    if joined and layer.groups > 1 and isinstance(place, Shard):
+        raise ValueError(
+            f"{layer.name} keeps {layer.groups} towers apart, and reads an Exchange({axis!r}) of all channels; drop the exchange"
         )
     if cut_before and not joined and (not cut or layer.groups % ranks):
         raise ValueError(
@@ -66,3 +77,11 @@ def _check(layer: Layer, before: Layer, axis: str, ranks: int, placement: Callab
             f"{layer.name} is split over {axis} and {before.name} is not: each rank would have a part of the gradient of {before.name}; "
             f"split {before.name} too"
         )
+
+
+def _check_rows(layer: Layer, before: Layer, axis: str, placement: Callable[[Layer], Mapping[str, Placement]]) -> None:
+    cut, cut_before = (not isinstance(placement(one).get(axis, Replicate()), Replicate) for one in (layer, before))
+    if cut_before:
+        raise ValueError(f"{layer.name}: BatchToModel({axis!r}) joins rows, but {before.name} is split over {axis} by channels")
+    if not cut:
+        raise ValueError(f"{layer.name} is replicated over {axis} and reads all rows: its ranks would all do the same; shard it")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch.distributed.tensor import Replicate, Shard
 
-__all__ = ["Owner", "Placement", "Replicate", "Shard", "interval"]
+__all__ = ["Owner", "Placement", "Replicate", "Shard", "interval", "length"]
 
 
 @dataclass(frozen=True)
@@ -46,3 +46,8 @@ def interval(size: int, placements: Mapping[str, Placement], mesh: Mapping[str, 
         elif isinstance(placement, Owner) and placement.coordinate != coordinate[axis]:
             stop = start
     return slice(start, stop)
+
+
+def length(interval: slice) -> int:
+    """Elements of a slice that has a start and a stop."""
+    return int(interval.stop - interval.start)

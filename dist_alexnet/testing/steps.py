@@ -50,13 +50,12 @@ def train_steps(world: World, config: Config, steps: int) -> Steps:
     strategy.connect()
     network = strategy.build()
     net = strategy.parallelize(network)
-    optimizer, schedule = VelocitySGD(network, config.train), Schedule(config.train)
+    optimizer, schedule = VelocitySGD(strategy.updated(network), config.train), Schedule(config.train)
     losses = []
     for step in range(steps):
         batch = own_rows(global_batch(config, step), strategy)
-        optimizer.zero_grad()
-        loss = strategy.forward_backward(net, batch.to(world.device, network.dtype), step)
-        optimizer.step_at(schedule.lr(epoch=config.train.epochs * step / steps))
+        lr = schedule.lr(epoch=config.train.epochs * step / steps)
+        loss = strategy.train_step(net, optimizer, lr, batch.to(world.device, network.dtype), step)
         losses.append(_sum_over_ranks(loss if strategy.speaks_for_its_rows else torch.zeros_like(loss), world))
     return Steps(
         losses=losses,

@@ -23,8 +23,9 @@ from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
 from torch.distributed.tensor import DTensor
 
+from dist_alexnet.model.layers import parameter_shapes
 from dist_alexnet.model.network import Network
-from dist_alexnet.parallel.placement import Owner, Replicate
+from dist_alexnet.parallel.placement import Owner, Placement, Replicate
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.training.checkpoint_files import STATE_FILE, TEMPORARY, folder_name, list_checkpoints
 from dist_alexnet.training.optimizer import VelocitySGD
@@ -50,21 +51,27 @@ class TrainingState:
 
 def canonical_tensors(strategy: Strategy, network: Network, optimizer: VelocitySGD | None) -> dict[str, Tensor]:
     """Canonical name -> this rank's part of the tensor, as a DTensor where it is sharded. Shares memory with the parameters."""
-    tensors: dict[str, Tensor] = {name: p.detach() for name, p in network.named_parameters()}
-    if optimizer:
-        tensors |= {f"momentum.{name}": buffer for name, buffer in optimizer.buffers().items()}
-    layers = {layer.name: layer for layer in strategy.layers}
-    placed = {}
-    for name, local in tensors.items():
-        layer = layers[name.removeprefix("momentum.").partition(".")[0]]
-        placements: list[Any] = [strategy.placement(layer).get(axis, Replicate()) for axis in strategy.mesh]
-        if strategy.world.world_size == 1 or any(isinstance(placement, Owner) for placement in placements):
-            placed[name] = local
-            continue
-        shape = torch.Size((layer.out_channels, *local.shape[1:]))
-        stride = torch.empty(shape, device="meta").stride()
-        placed[name] = DTensor.from_local(local, strategy.device_mesh, placements, shape=shape, stride=stride, run_check=False)
-    return placed
+    weights: dict[str, Tensor] = {name: p.detach() for name, p in network.named_parameters()}
+    buffers = optimizer.buffers() if optimizer else {}
+    placed: dict[str, Tensor | None] = {}
+    for layer in strategy.layers:
+        for name, shape in parameter_shapes([layer]).items():
+            nothing = torch.empty((0, *shape[1:]), device=strategy.world.device, dtype=network.dtype)
+            placed[name] = _place(weights.get(name, nothing), shape, strategy.stored(layer), strategy)
+            if optimizer and optimizer.velocity_momentum:
+                placed[f"momentum.{name}"] = _place(buffers.get(name, nothing), shape, strategy.momentum(layer), strategy)
+    return {name: tensor for name, tensor in placed.items() if tensor is not None}
+
+
+def _place(local: Tensor, shape: tuple[int, ...], placement: Mapping[str, Placement], strategy: Strategy) -> Tensor | None:
+    """A rank without a row of a sharded tensor takes part in it nevertheless: it is spread over all of them. None: not this rank's."""
+    placements: list[Any] = [placement.get(axis, Replicate()) for axis in strategy.mesh]
+    if isinstance(local, DTensor):
+        return local
+    if strategy.world.world_size == 1 or any(isinstance(one, Owner) for one in placements):
+        return local if local.numel() else None
+    stride = torch.empty(shape, device="meta").stride()
+    return DTensor.from_local(local, strategy.device_mesh, placements, shape=torch.Size(shape), stride=stride, run_check=False)
 
 
 def save(folder: Path, strategy: Strategy, network: Network, optimizer: VelocitySGD, state: TrainingState, keep: int = 0) -> Path:

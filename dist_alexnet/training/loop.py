@@ -41,7 +41,7 @@ class Training:
         self.train_images, self.val_images = open_data(job.data)
         self.network = strategy.build()
         self.net = strategy.parallelize(self.network)
-        self.optimizer = VelocitySGD(self.network, self.config.train)
+        self.optimizer = VelocitySGD(strategy.updated(self.network), self.config.train)
         self.schedule = Schedule(self.config.train)
         self.agreement = Agreement(strategy.world)
         self.meter = Meter(strategy, self.agreement)
@@ -67,11 +67,8 @@ class Training:
                     batch = next(batches)
                 with clock("h2d"):
                     batch = batch.to(strategy.world.device, self.network.dtype)
-                self.optimizer.zero_grad()
-                loss = strategy.forward_backward(self.net, batch, self.progress.step)
                 lr = self.schedule.lr(self.epoch)
-                with clock("optimizer"):
-                    self.optimizer.step_at(lr)
+                loss = strategy.train_step(self.net, self.optimizer, lr, batch, self.progress.step)
                 stop = self._agree(float(loss))
                 self.progress.step += 1
                 self.progress.position += train.global_batch

@@ -33,6 +33,19 @@ CASES: dict[str, Case] = {
     "hybrid-2": ("hybrid", 2, 1, ()),
     "hybrid-4-fc8-first": ("hybrid", 4, 1, (("fc8", "first"),)),
     "hybrid-6-uneven-rows": ("hybrid", 6, 2, ()),
+    "one_weird_trick-2a": ("one_weird_trick", 2, 1, (("scheme", "a"),)),
+    "one_weird_trick-2b": ("one_weird_trick", 2, 2, (("scheme", "b"),)),
+    "one_weird_trick-2c": ("one_weird_trick", 2, 1, (("scheme", "c"),)),
+    "one_weird_trick-3b": ("one_weird_trick", 3, 2, (("scheme", "b"),)),
+    "one_weird_trick-3c": ("one_weird_trick", 3, 2, (("scheme", "c"),)),
+    "one_weird_trick-4-groups": ("one_weird_trick", 4, 1, (("scheme", "b"), ("fc_ranks", 2))),
+    "one_weird_trick-8": ("one_weird_trick", 8, 1, (("scheme", "c"),)),
+    "fsdp-2": ("fsdp", 2, 1, ()),
+    "fsdp-3-uneven-rows": ("fsdp", 3, 2, ()),
+    "fsdp-2-kept": ("fsdp", 2, 1, (("keep_gathered", True),)),
+    "pipeline-2": ("pipeline", 2, 1, ()),
+    "pipeline-3-filled-up": ("pipeline", 3, 1, (("microbatches", 3),)),
+    "pipeline-8": ("pipeline", 8, 1, ()),
 }
 
 

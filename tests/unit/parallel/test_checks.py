@@ -20,8 +20,7 @@ def plan(*, split: set[str] | None = None, joined: set[str] = JOINED) -> Strateg
     class Faulty(Strategy):
         name = "faulty"
 
-        @classmethod
-        def axes(cls, world_size: int) -> Mapping[str, int]:
+        def axes(self, world_size: int) -> Mapping[str, int]:
             return {"tower": world_size}
 
         def placement(self, layer: Layer) -> Mapping[str, Placement]:

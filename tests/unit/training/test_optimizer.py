@@ -17,6 +17,10 @@ class Toy(nn.Module):
         self.bias = nn.Parameter(torch.ones(2, dtype=torch.float64))
 
 
+def parameters(toy: Toy) -> dict[str, nn.Parameter]:
+    return dict(toy.named_parameters())
+
+
 def gradients(step: int) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(step)
     return {n: torch.randn(s, generator=generator, dtype=torch.float64) for n, s in (("weight", (2, 3)), ("bias", (2,)))}
@@ -26,7 +30,7 @@ def test_learning_rate_is_inside_the_velocity() -> None:
     """v <- 0.9 v - 0.0005 lr w - lr g;  w <- w + v (section 5); biases at twice the rate and without decay. Differs from torch's own
     SGD where the rate changes."""
     toy = Toy()
-    optimizer = VelocitySGD(toy, TrainConfig())
+    optimizer = VelocitySGD(parameters(toy), TrainConfig())
     weights = {name: p.detach().clone() for name, p in toy.named_parameters()}
     velocities = {name: torch.zeros_like(w) for name, w in weights.items()}
     for step, lr in enumerate(RATES):
@@ -48,11 +52,11 @@ def test_it_goes_on_where_it_was_saved() -> None:
             optimizer.step_at(RATES[step])
 
     through, first, second = Toy(), Toy(), Toy()
-    run(range(6), through, VelocitySGD(through, TrainConfig()))
-    before = VelocitySGD(first, TrainConfig())
+    run(range(6), through, VelocitySGD(parameters(through), TrainConfig()))
+    before = VelocitySGD(parameters(first), TrainConfig())
     run(range(3), first, before)
     second.load_state_dict(first.state_dict())
-    after = VelocitySGD(second, TrainConfig())
+    after = VelocitySGD(parameters(second), TrainConfig())
     for name, buffer in after.buffers().items():
         buffer.copy_(before.buffers()[name])
     after.load_scalars(before.scalars())
@@ -62,12 +66,12 @@ def test_it_goes_on_where_it_was_saved() -> None:
 
 def test_a_rate_of_zero_is_refused() -> None:
     with pytest.raises(ValueError, match="must be positive"):
-        VelocitySGD(Toy(), TrainConfig()).step_at(0.0)
+        VelocitySGD(parameters(Toy()), TrainConfig()).step_at(0.0)
 
 
 def test_without_momentum_there_are_no_buffers() -> None:
     toy = Toy()
-    optimizer = VelocitySGD(toy, TrainConfig(momentum=0.0))
+    optimizer = VelocitySGD(parameters(toy), TrainConfig(momentum=0.0))
     toy.weight.grad, toy.bias.grad = torch.ones(2, 3, dtype=torch.float64), torch.ones(2, dtype=torch.float64)
     optimizer.step_at(0.5)
     assert optimizer.buffers() == {}

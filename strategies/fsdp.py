@@ -1,0 +1,151 @@
+"""Fully sharded data parallelism, by PyTorch's `fully_shard`: rows split as in `ddp`, and every weight split too while nobody needs it.
+
+A layer is gathered before its forward and once more before its backward, and its gradient is scattered back in shards: three times what
+crosses for half of `ddp`'s all-reduce, for 1/N of the memory. Weights, gradients and momentum lie in shards of their output channels.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp._fully_shard._fsdp_collectives import DefaultAllGather, DefaultReduceScatter
+from torch.distributed.tensor import DTensor
+
+from dist_alexnet.data.batch import Batch
+from dist_alexnet.model.layers import Layer
+from dist_alexnet.model.network import Draw, Network
+from dist_alexnet.parallel.placement import Placement, Shard
+from dist_alexnet.parallel.strategy import Strategy
+from dist_alexnet.parallel.traffic import Direction, Traffic
+from dist_alexnet.training.optimizer import VelocitySGD
+
+FORWARD_AND_BACKWARD: tuple[Direction, ...] = ("forward", "backward")
+
+
+@dataclass(frozen=True)
+class FsdpOptions:
+    """Options of `fsdp`."""
+
+    keep_gathered: bool = False  # keep a layer whole from its forward to its backward: a third less traffic, and the memory of `ddp`
+
+
+class Fsdp(Strategy):
+    """Rows split over `data`, weights stored in shards over it and gathered layer by layer."""
+
+    name = "fsdp"
+    Options = FsdpOptions
+    _direction: Direction = "forward"  # the pass that is going on
+
+    def axes(self, world_size: int) -> Mapping[str, int]:
+        """One axis; any number of ranks."""
+        return {"data": world_size}
+
+    def stored(self, layer: Layer) -> Mapping[str, Placement]:
+        """In shards; `placement` says that every rank computes all channels."""
+        return {"data": Shard(0)}
+
+    def build(self) -> Network:
+        """The network whose parameters are shards already, gathered when a layer is called."""
+        network = super().build()
+        if self.world.world_size == 1:
+            return network
+        # It warns of in-place operations on what a layer returns, of which the network has none.
+        warnings.filterwarnings("ignore", message=".*returned a view tensor")
+        for layer in network.children():
+            for parameter in layer.parameters():
+                parameter.data = parameter.data.contiguous()  # convolution weights are channels-last, which fully_shard does not take
+            self._shard(layer)
+        fully_shard(network, mesh=self.device_mesh)
+        return network
+
+    def updated(self, network: Network) -> dict[str, nn.Parameter]:
+        """This rank's shards as plain tensors: torch's fused SGD does not take DTensors (2.14)."""
+        shards = {name: _local(parameter) for name, parameter in network.named_parameters()}
+        self._shards = {name: nn.Parameter(shard) for name, shard in shards.items() if shard.numel()}
+        return self._shards
+
+    def train_step(self, net: nn.Module, optimizer: VelocitySGD, lr: float, batch: Batch, step: int) -> Tensor:
+        """As ever, but the gradients are handed to the shards that the optimizer knows."""
+        net.zero_grad()
+        loss = self.forward_backward(net, batch, step)
+        with self.clock("optimizer"):
+            for name, parameter in net.named_parameters():
+                if name in self._shards and parameter.grad is not None:
+                    self._shards[name].grad = _local(parameter.grad)
+            optimizer.step_at(lr)
+        return loss
+
+    def parallelize(self, network: Network) -> nn.Module:
+        """Nothing more: `build` has done it."""
+        return network
+
+    def draw(self, step: int, rows: Tensor) -> Draw:
+        """As ever; from here on layers are gathered for the forward pass."""
+        self._direction = "forward"
+        return super().draw(step, rows)
+
+    def loss(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """As ever; from here on layers are gathered for the backward pass."""
+        self._direction = "backward"
+        return super().loss(scores, labels)
+
+    @contextmanager
+    def reduction(self, net: nn.Module, is_last: bool) -> Iterator[None]:
+        """Gradients are scattered back with the last microbatch only."""
+        if isinstance(net, FSDPModule):
+            net.set_requires_gradient_sync(is_last)
+        yield
+
+    def predict_traffic(self, global_batch: int) -> Traffic:
+        """Every layer gathered forward and, unless it is kept, backward; its gradient scattered once."""
+        traffic, ranks, microbatches = Traffic(), self.world.world_size, self.config.train.accumulation
+        for layer in self.layers:
+            # All shards travel as large as the largest.
+            shard_bytes = layer.parameters // layer.out_channels * -(-layer.out_channels // ranks) * self.item_bytes
+            for direction in FORWARD_AND_BACKWARD[: 1 if self.options.keep_gathered else 2]:
+                traffic.add("weights", direction, microbatches * (ranks - 1) * shard_bytes)
+            traffic.add("gradients", "backward", (ranks - 1) * shard_bytes)
+        return traffic
+
+    def _shard(self, layer: nn.Module) -> None:
+        unit = fully_shard(layer, mesh=self.device_mesh, reshard_after_forward=not self.options.keep_gathered)
+        unit.set_gradient_divide_factor(1.0)  # summed: the loss is divided by the global batch already
+        unit.set_force_sum_reduction_for_comms(True)  # and by a plain sum, which is all that gloo has
+        unit.set_custom_all_gather(_CountedAllGather(self))
+        unit.set_custom_reduce_scatter(_CountedReduceScatter(self))
+
+
+class _CountedAllGather(DefaultAllGather):
+    """Counts what it sends, and on the CPU, where fully_shard waits for it anyway, what it takes."""
+
+    def __init__(self, strategy: Fsdp) -> None:
+        self._strategy = strategy
+
+    def __call__(self, output_tensor: Tensor, input_tensor: Tensor, group: dist.ProcessGroup, async_op: bool = False) -> dist.Work | None:
+        self._strategy.traffic.add("weights", self._strategy._direction, (group.size() - 1) * input_tensor.nbytes)
+        with self._strategy.clock("communication"):
+            return super().__call__(output_tensor, input_tensor, group, async_op)
+
+
+class _CountedReduceScatter(DefaultReduceScatter):
+    """Counts what it sends, and on the CPU what it takes."""
+
+    def __init__(self, strategy: Fsdp) -> None:
+        self._strategy = strategy
+
+    def __call__(
+        self, output_tensor: Tensor, input_tensor: Tensor, group: dist.ProcessGroup, op: Any, async_op: bool = False
+    ) -> dist.Work | None:
+        self._strategy.traffic.add("gradients", "backward", (group.size() - 1) * output_tensor.nbytes)
+        with self._strategy.clock("communication"):
+            return super().__call__(output_tensor, input_tensor, group, op, async_op)
+
+
+def _local(tensor: Tensor) -> Tensor:
+    local: Tensor = tensor.to_local() if isinstance(tensor, DTensor) else tensor
+    return local.detach()

@@ -1,0 +1,162 @@
+r"""One weird trick: convolutions data parallel, fully connected layers model parallel. Krizhevsky 2014 (arXiv 1404.5997).
+
+    rank 0   rows 0..  conv1 - ... - conv5 - \ | / - fc6 a - fc7 a - fc8 a
+    rank 1   rows 8..  conv1 - ... - conv5 - - | - - fc6 b - fc7 b - fc8 b
+    rank 2   rows 16.. conv1 - ... - conv5 - / | \ - fc6 c - fc7 c - fc8 c
+
+The convolutions have 92 % of the arithmetic and 4 % of the weights, the fully connected layers the reverse: so the former exchange their
+gradients, the latter their activations. How the rows reach the fully connected layers (section 3 of the paper):
+
+    a   all at once: one big batch; most memory, and everybody waits for the transfer
+    b   in turns: one rank sends its rows, all work on them while the next one sends
+    c   in turns: every rank sends a part of its rows, so that all wires are busy all the time
+
+All three compute the same step. With `fc_batch` they do not: then the fully connected layers are updated after every turn (section 4.2).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from dist_alexnet.config import UsageError
+from dist_alexnet.data.batch import Batch
+from dist_alexnet.model.layers import Layer
+from dist_alexnet.model.network import Network
+from dist_alexnet.parallel.batch_to_model import BatchToModel, Scheme, join_rows, run_in_turns, turns
+from dist_alexnet.parallel.exchange import Exchange
+from dist_alexnet.parallel.gradients import BUCKET_MIB, DataParallel
+from dist_alexnet.parallel.placement import Placement, Shard, length
+from dist_alexnet.parallel.strategy import Strategy
+from dist_alexnet.parallel.world import split_rows
+from dist_alexnet.training.optimizer import VelocitySGD
+
+
+@dataclass(frozen=True)
+class OneWeirdTrickOptions:
+    """Options of `one_weird_trick`."""
+
+    scheme: Scheme = "b"
+    fc_batch: bool = False  # update the fully connected layers after every turn: the paper's variable batch size, not exact SGD
+    fc_ranks: int | None = None  # ranks that share the fully connected layers, neighbours in rank; null: all. Type the ranks of a node
+    bucket_mib: float = BUCKET_MIB  # gradients that travel in one message, in MiB
+
+
+class Halves(nn.Module):
+    """The two parts of the network, each wrapped for the ranks that sum its gradients."""
+
+    def __init__(self, convolutions: nn.Module, classifier: nn.Module) -> None:
+        super().__init__()
+        self.convolutions, self.classifier = convolutions, classifier
+
+
+class OneWeirdTrick(Strategy):
+    """Rows split over all ranks; fully connected layers split over `model`, and replicated over `data` where nodes form such groups."""
+
+    name = "one_weird_trick"
+    Options = OneWeirdTrickOptions
+    row_axes = ("data", "model")
+
+    def axes(self, world_size: int) -> Mapping[str, int]:
+        """Groups of `fc_ranks` neighbours."""
+        together = self.options.fc_ranks or world_size
+        if together < 1 or world_size % together:
+            raise UsageError(
+                f"one_weird_trick puts ranks into groups of strategy.options.fc_ranks={together}, but --gpus is {world_size}; "
+                f"type a multiple of {together}, or strategy.options.fc_ranks=null"
+            )
+        return {"data": world_size // together, "model": together}
+
+    def validate(self) -> None:
+        """The fully connected layers must read everything, and should do so within a node."""
+        if self.config.model.connect == "none" and self.mesh["model"] > 1:
+            raise UsageError(
+                "one_weird_trick splits fully connected layers over ranks, which model.connect=none splits into towers; "
+                "type model.connect=conv3, or another --strategy"
+            )
+        if self.options.fc_batch and self.mesh["data"] > 1:
+            raise UsageError("strategy.options.fc_batch needs all ranks in one group; type strategy.options.fc_ranks=null")
+        nodes, together = self.world.nodes, self.mesh["model"]
+        if any(nodes[rank] != nodes[rank - rank % together] for rank in range(len(nodes))):
+            where = ", ".join(f"{rank}: {node}" for rank, node in enumerate(nodes))
+            raise UsageError(
+                f"one_weird_trick would spread {together} ranks that share the fully connected layers over nodes ({where}); "
+                "type strategy.options.fc_ranks= with the number of ranks on a node"
+            )
+
+    def placement(self, layer: Layer) -> Mapping[str, Placement]:
+        """Convolutions on every rank, fully connected layers split."""
+        return {"model": Shard(0)} if layer.kind == "linear" else {}
+
+    def exchange(self, layer: Layer) -> Exchange | BatchToModel | None:
+        """fc6 reads all rows, fc7 and fc8 all channels."""
+        if layer.kind == "conv":
+            return None
+        return BatchToModel("model") if layer.name == "fc6" else Exchange("model")
+
+    def parallelize(self, network: Network) -> nn.Module:
+        """Gradients of the convolutions are summed over all ranks, those of the rest over the groups."""
+        convolutions, classifier = network.span("conv"), network.span("linear")
+        several, holds_some = self.mesh["data"] > 1, any(True for _ in classifier.parameters())
+        return Halves(
+            DataParallel(convolutions, self.world_channel(), self.options.bucket_mib) if self.world.world_size > 1 else convolutions,
+            DataParallel(classifier, self.channel("data"), self.options.bucket_mib) if several and holds_some else classifier,
+        )
+
+    def train_step(self, net: nn.Module, optimizer: VelocitySGD, lr: float, batch: Batch, step: int) -> Tensor:
+        """One step; with `fc_batch` one of the fully connected layers per turn, at a rate in proportion to its rows (section 5)."""
+        if not self.options.fc_batch:
+            return super().train_step(net, optimizer, lr, batch, step)
+        net.zero_grad()
+        loss = self._pass(net, batch, step, update=lambda share: optimizer.step_at(lr * share, kinds=["linear"]))
+        with self.clock("optimizer"):
+            optimizer.step_at(lr, kinds=["conv"])
+        return loss
+
+    def forward_backward(self, net: nn.Module, batch: Batch, step: int) -> Tensor:
+        """Convolutions forward, the classifier forward and backward in turns, convolutions backward."""
+        return self._pass(net, batch, step)
+
+    def predict(self, network: Network, images: Tensor) -> Tensor:
+        """Scores of all classes for this rank's rows."""
+        channel = self.channel("model")
+        joined, rows = join_rows(network.span("conv")(images).flatten(1), channel)
+        return torch.split(self.join_classes(network.span("linear")(joined)), rows)[channel.rank]
+
+    def _pass(self, net: nn.Module, batch: Batch, step: int, update: Callable[[float], None] | None = None) -> Tensor:
+        """All microbatches. `update` is called after every turn, with the turn's share of the global batch."""
+        assert isinstance(net, Halves)
+        losses, parts = [], batch.microbatches(self.config.train.accumulation)
+        for number, part in enumerate(parts):
+            is_last = number == len(parts) - 1
+
+            def classify(rows: Batch, last_turn: bool, is_last: bool = is_last) -> None:
+                with self.reduction(net.classifier, is_last and last_turn):
+                    losses.append(self._classify(net.classifier, rows, step, update))
+
+            with self.reduction(net.convolutions, is_last):
+                with self.clock("forward"):
+                    features = net.convolutions(part.images, self.draw(step, part.rows))
+                brought = [length(split_rows(rows, len(parts), number)) for rows in self.rows_along("model", batch.global_batch)]
+                flat = Batch(features.detach().flatten(1), part.labels, part.rows, part.global_batch)
+                gradient = run_in_turns("fc6", flat, turns(self.options.scheme, brought), self.channel("model"), classify)
+                with self.clock("backward"):
+                    features.backward(gradient.view(features.shape))
+        if isinstance(net.convolutions, DataParallel):
+            self.clock.move(net.convolutions.exposed_seconds(), "backward", "communication")
+        return torch.stack(losses).sum() / self.mesh["model"]  # each rank of a group has computed the loss of all its rows
+
+    def _classify(self, classifier: nn.Module, rows: Batch, step: int, update: Callable[[float], None] | None) -> Tensor:
+        """Forward and backward of the fully connected layers over the rows of a turn; `rows.images` collects its gradient."""
+        with self.clock("forward"):
+            loss = self.loss(classifier(rows.images, self.draw(step, rows.rows)), rows.labels) / rows.global_batch
+        share = len(rows.labels) / rows.global_batch if update else 1.0
+        with self.clock("backward"):
+            (loss / share).backward()  # type: ignore[no-untyped-call]
+        if update and rows.images.grad is not None:
+            rows.images.grad *= share  # the convolutions still average over the global batch
+            with self.clock("optimizer"):
+                update(share)
+            classifier.zero_grad()
+        return loss.detach()

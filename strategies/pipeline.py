@@ -1,0 +1,132 @@
+"""Pipeline parallelism, by PyTorch's `torch.distributed.pipelining`: each rank has some neighbouring layers, microbatches pass through.
+
+    rank 0   conv1 conv2     1 2 . . 1 3 2 4 3 4         (1F1B: one forward, one backward, as soon as the pipeline is full)
+    rank 1   conv3 - fc8         1 1 2 2 3 3 4 4
+
+What crosses are the activations between two stages and their gradients; weights never do. The stages are cut so that the slowest has as
+few multiply-adds as possible, which leaves the fully connected layers, and with them 96 % of the weights, to the last ranks.
+"""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from dist_alexnet.config import UsageError
+from dist_alexnet.data.batch import Batch
+from dist_alexnet.model.layers import Layer, describe
+from dist_alexnet.model.network import Network
+from dist_alexnet.parallel.exchange import Exchange
+from dist_alexnet.parallel.placement import Owner, Placement
+from dist_alexnet.parallel.stage import Stage, input_shape
+from dist_alexnet.parallel.strategy import Strategy
+from dist_alexnet.parallel.tables import DTYPES
+
+
+@dataclass(frozen=True)
+class PipelineOptions:
+    """Options of `pipeline`."""
+
+    microbatches: int | None = None  # per step, at least as many as ranks; null: twice as many, or the rows of the batch if they are fewer
+
+
+class Pipeline(Strategy):
+    """Neighbouring layers on each coordinate of `stage`; every rank sees all rows, in microbatches."""
+
+    name = "pipeline"
+    Options = PipelineOptions
+    row_axes = ()
+
+    def axes(self, world_size: int) -> Mapping[str, int]:
+        """One axis, of at most as many ranks as layers."""
+        if world_size > (layers := len(describe(self.config.model))):
+            raise UsageError(
+                f"pipeline gives each rank one of {layers} layers or more, but --gpus is {world_size}; type --gpus {layers} or fewer"
+            )
+        return {"stage": world_size}
+
+    def validate(self) -> None:
+        """1F1B needs at least as many microbatches as stages, and a row for each."""
+        batch, stages, microbatches = self.config.train.global_batch, self.world.world_size, self.microbatches
+        if microbatches < stages:
+            raise UsageError(
+                f"pipeline keeps {stages} ranks busy with at least {stages} microbatches, but has {microbatches}; "
+                f"type strategy.options.microbatches={stages} or more, and -b {stages} or more"
+            )
+        if microbatches > batch:
+            raise UsageError(
+                f"pipeline cuts train.global_batch={batch} into {microbatches} microbatches; type -b {microbatches} or more, "
+                f"or strategy.options.microbatches={batch} or fewer"
+            )
+
+    @property
+    def microbatches(self) -> int:
+        """Into which a step is cut."""
+        train = self.config.train
+        wanted: int | None = self.options.microbatches
+        return wanted or max(train.accumulation, min(2 * self.world.world_size, train.global_batch))
+
+    @property
+    def stages(self) -> list[list[Layer]]:
+        """Layers by stage: the cut whose largest stage has the fewest multiply-adds, and among those the most even one."""
+        layers, count = list(describe(self.config.model)), self.world.world_size
+        cuts = itertools.combinations(range(1, len(layers)), count - 1)
+        stagings = ([layers[a:b] for a, b in itertools.pairwise((0, *cut, len(layers)))] for cut in cuts)
+        return min(stagings, key=lambda stages: sorted((sum(layer.multiply_adds for layer in stage) for stage in stages), reverse=True))
+
+    @property
+    def own_layers(self) -> list[Layer]:
+        """Layers of this rank."""
+        return self.stages[self.coordinate["stage"]]
+
+    @property
+    def speaks_for_its_rows(self) -> bool:
+        """The last stage has the scores."""
+        return self.coordinate["stage"] == self.mesh["stage"] - 1
+
+    def placement(self, layer: Layer) -> Mapping[str, Placement]:
+        """The whole layer on its stage."""
+        return {"stage": Owner(self._stage_of(layer))}
+
+    def exchange(self, layer: Layer) -> Exchange | None:
+        """From the stage before, where a stage begins."""
+        begins = any(layer == stage[0] for stage in self.stages[1:])
+        return Exchange("stage", reader=self._stage_of(layer)) if begins else None
+
+    def computed_rows(self, global_batch: int) -> int:
+        """With those that fill up the microbatches, which must be alike."""
+        return -(-global_batch // self.microbatches) * self.microbatches
+
+    def build(self) -> Network:
+        """The layers of this rank."""
+        train = self.config.train
+        return Network(self.own_layers, seed=train.seed, device=self.world.device, dtype=DTYPES[train.dtype])
+
+    def parallelize(self, network: Network) -> nn.Module:
+        """The stage with its schedule."""
+        stage, rows = self.coordinate["stage"], self.computed_rows(self.config.train.global_batch) // self.microbatches
+        if self.world.world_size == 1:
+            return network
+        reader = self.stages[stage + 1][0].name if not self.speaks_for_its_rows else ""
+        return Stage(network, self.own_layers, reader, self.microbatches, rows, self.channel("stage"), self.draw)
+
+    def forward_backward(self, net: nn.Module, batch: Batch, step: int) -> Tensor:
+        """All microbatches through the pipeline; the loss is known to the last stage."""
+        if not isinstance(net, Stage):
+            return super().forward_backward(net, batch, step)
+        return net.run(batch, step)
+
+    def predict(self, network: Network, images: Tensor) -> Tensor:
+        """Scores of all classes on the last stage."""
+        channel, x = self.channel("stage"), images
+        if channel.rank > 0:
+            x = images.new_empty((len(images), *input_shape(self.own_layers[0])))
+            channel.swap("predict", "forward", {}, {channel.rank - 1: x})
+        y: Tensor = network(x).contiguous()  # channels-last, as convolutions leave it, does not travel
+        if channel.rank < channel.size - 1:
+            channel.swap("predict", "forward", {channel.rank + 1: y}, {})
+        return y
+
+    def _stage_of(self, layer: Layer) -> int:
+        return next(number for number, stage in enumerate(self.stages) if layer in stage)
