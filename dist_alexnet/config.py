@@ -5,6 +5,7 @@ Every number here is the 2012 paper's unless its comment says otherwise, so that
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -14,6 +15,30 @@ class UsageError(ValueError):
 
 
 MAX_SEED = 2**32  # one word of the counter-based generators; the other keeps their purposes apart
+MAX_SYNTH_CLASSES = 1000  # that synth_drawing.py can tell apart
+MAX_THREADS, MAX_PREFETCH = 1024, 64  # of a rank: more ends in a crash of the decoder, or of the machine for want of memory
+WEEK_S = 7 * 24 * 3600
+
+
+def check_positive(section: str, settings: object, *names: str) -> None:
+    """Refuse settings that are not positive and finite (UsageError); not a number is neither."""
+    _check(section, settings, names, lambda value: 0 < value < math.inf, "positive and finite")
+
+
+def check_not_negative(section: str, settings: object, *names: str) -> None:
+    """Refuse settings that are negative, infinite or not a number (UsageError)."""
+    _check(section, settings, names, lambda value: 0 <= value < math.inf, "finite and not negative")
+
+
+def check_range(section: str, settings: object, low: float, high: float, *names: str) -> None:
+    """Refuse settings outside of [low, high] (UsageError)."""
+    _check(section, settings, names, lambda value: low <= value <= high, f"from {low:,} to {high:,}")
+
+
+def _check(section: str, settings: object, names: tuple[str, ...], sound: Callable[[float], bool], need: str) -> None:
+    for name in names:
+        if not sound(value := getattr(settings, name)):
+            raise UsageError(f"{section}.{name}={value}: must be {need}")
 
 
 @dataclass(frozen=True)
@@ -70,6 +95,9 @@ class AugmentConfig:
     color: Literal["paper", "code", "none"] = "none"  # PCA noise: by eigenvalues | by standard deviations, as the code | none
     color_std: float = 0.1  # standard deviation of the random multipliers of the colour noise
 
+    def __post_init__(self) -> None:
+        check_not_negative("data.augment", self, "color_std")
+
 
 @dataclass(frozen=True)
 class SynthConfig:
@@ -79,6 +107,13 @@ class SynthConfig:
     train: int = 2000  # images
     val: int = 400  # images
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_range("data.synth", self, 2, MAX_SYNTH_CLASSES, "classes")
+        check_positive("data.synth", self, "train", "val")
+        check_range("data.synth", self, 0, MAX_SEED - 1, "seed")
+        if self.train < self.classes:
+            raise UsageError(f"data.synth.train={self.train}: needs an image for each of data.synth.classes={self.classes}")
 
 
 @dataclass(frozen=True)
@@ -96,11 +131,11 @@ class DataConfig:
     synth: SynthConfig = field(default_factory=SynthConfig)
 
     def __post_init__(self) -> None:
-        if self.mean is not None and len(self.mean) != 3:
+        if self.mean is not None and (len(self.mean) != 3 or not all(map(math.isfinite, self.mean))):
             raise UsageError(f"data.mean={self.mean}: needs three grey levels, as in data.mean=[127.3,119.7,104.9]")
-        for name in ("store_size", "threads", "prefetch", "std"):
-            if getattr(self, name) <= 0:
-                raise UsageError(f"data.{name}={getattr(self, name)}: must be positive")
+        check_positive("data", self, "store_size", "std")
+        check_range("data", self, 1, MAX_THREADS, "threads")
+        check_range("data", self, 1, MAX_PREFETCH, "prefetch")
 
 
 @dataclass(frozen=True)
@@ -112,6 +147,12 @@ class ScheduleConfig:
     patience: int = 5  # plateau: validations without an improvement before it divides (ours: the authors judged by eye)
     min_lr: float = 1e-5  # plateau: not below this
     warmup_epochs: float = 0.0  # cosine: epochs of linear rise
+
+    def __post_init__(self) -> None:
+        if not 1 < self.factor < math.inf:
+            raise UsageError(f"train.schedule.factor={self.factor}: must be above 1 and finite; the rate is divided by it")
+        check_positive("train.schedule", self, "patience", "min_lr")
+        check_not_negative("train.schedule", self, "warmup_epochs")
 
 
 @dataclass(frozen=True)
@@ -135,14 +176,9 @@ class TrainConfig:
     keep_checkpoints: int = 3  # newest checkpoints kept; 0: all
 
     def __post_init__(self) -> None:
-        for name in ("global_batch", "accumulation", "epochs", "lr", "log_every", "bias_lr_factor"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise UsageError(f"train.{name}={getattr(self, name)}: must be positive")
-        for name in ("momentum", "weight_decay", "validate_every", "checkpoint_every", "keep_checkpoints", "seed"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise UsageError(f"train.{name}={getattr(self, name)}: must not be negative")
-        if self.seed >= MAX_SEED:
-            raise UsageError(f"train.seed={self.seed}: must be below 2**32")
+        check_positive("train", self, "global_batch", "accumulation", "epochs", "lr", "log_every", "bias_lr_factor")
+        check_not_negative("train", self, "momentum", "weight_decay", "validate_every", "checkpoint_every", "keep_checkpoints")
+        check_range("train", self, 0, MAX_SEED - 1, "seed")
         if self.momentum >= 1:
             raise UsageError(f"train.momentum={self.momentum}: must be below 1")
         if self.max_steps is not None and self.max_steps < 1:
@@ -177,8 +213,8 @@ class LaunchConfig:
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"launch.workers={self.workers}: needs at least 1; type --gpus 1 or more")
-        if self.threads < 0 or self.timeout_s < 1:
-            raise UsageError(f"launch.threads={self.threads}, launch.timeout_s={self.timeout_s}: must not be negative, and at least 1")
+        check_range("launch", self, 0, MAX_THREADS, "threads")
+        check_range("launch", self, 1, WEEK_S, "timeout_s")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from dist_alexnet.config import check_positive
 from dist_alexnet.model.network import Network
 from dist_alexnet.parallel.gradients import BUCKET_MIB, DataParallel
 from dist_alexnet.parallel.strategy import Strategy
@@ -18,6 +19,9 @@ class DdpOptions:
     """Options of `ddp`."""
 
     bucket_mib: float = BUCKET_MIB  # gradients that travel in one message, in MiB; smaller ones start earlier, larger ones cost less each
+
+    def __post_init__(self) -> None:
+        check_positive("strategy.options", self, "bucket_mib")
 
 
 class Ddp(Strategy):

@@ -13,7 +13,7 @@ from typing import Literal
 
 from torch import nn
 
-from dist_alexnet.config import UsageError
+from dist_alexnet.config import UsageError, check_positive
 from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.network import Network
 from dist_alexnet.parallel.exchange import Exchange
@@ -28,6 +28,9 @@ class HybridOptions:
 
     fc8: Literal["split", "first"] = "split"  # half of the classes on each rank of a pair | all on its first, as in 2012
     bucket_mib: float = BUCKET_MIB  # gradients that travel in one message, in MiB
+
+    def __post_init__(self) -> None:
+        check_positive("strategy.options", self, "bucket_mib")
 
 
 class Hybrid(Strategy):

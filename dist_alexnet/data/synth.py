@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from dist_alexnet.config import SynthConfig, UsageError
-from dist_alexnet.data.synth_drawing import MAX_CLASSES, SHAPES, class_name, draw
+from dist_alexnet.data.synth_drawing import SHAPES, class_name, draw
 
 RECIPE = "synth.json"  # what the folder was generated from; written last
 GREY_SHARE = 0.05
@@ -24,7 +24,7 @@ def ensure(target: str | Path, config: SynthConfig) -> None:
     """Make sure that the folder holds this data set; returns at once when it does.
 
     Raises:
-        UsageError: the folder holds something else, or the configuration cannot be drawn.
+        UsageError: the folder holds something else.
     """
     recipe = Path(target) / RECIPE
     if not recipe.is_file():
@@ -41,10 +41,10 @@ def write(target: str | Path, config: SynthConfig) -> None:
     """Write `target/train/<class>/*.jpg` and `target/val/<class>/*.jpg`, all at once when complete. Same configuration, same bytes.
 
     Raises:
-        UsageError: the folder exists already, or the configuration cannot be drawn.
+        UsageError: the folder exists already.
     """
     target = Path(target)
-    _check(target, config)
+    _check(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f"{target.name}.unfinished-", dir=target.parent))
     try:
@@ -61,14 +61,7 @@ def write(target: str | Path, config: SynthConfig) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _check(target: Path, config: SynthConfig) -> None:
-    if not 2 <= config.classes <= MAX_CLASSES:
-        raise UsageError(f"data.synth.classes={config.classes}: from 2 to {MAX_CLASSES} classes can be drawn")
-    if config.train < config.classes or config.val < 1:
-        raise UsageError(
-            f"data.synth.train={config.train} data.synth.val={config.val}: needs an image per class to train "
-            f"on (data.synth.classes={config.classes}) and one to validate on"
-        )
+def _check(target: Path) -> None:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target}: it exists and is not empty; name a new folder, or delete this one first")
 
