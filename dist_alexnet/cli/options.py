@@ -1,10 +1,12 @@
 """Options that several commands share, and how they become `key=value`."""
 
+import math
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
 
 import typer
+import yaml
 
 
 def _installed(group: str) -> str:
@@ -34,5 +36,5 @@ def as_overrides(overrides: list[str] | None, **flags: object) -> list[str]:
 def _yaml(value: object) -> str:
     """Quoted as YAML where it is text: a path may hold anything."""
     if isinstance(value, str | Path):
-        return "'" + str(value).replace("'", "''") + "'"
+        return yaml.safe_dump(str(value), default_style='"', width=math.inf).strip()
     return str(value)
