@@ -23,6 +23,7 @@ from dist_alexnet.training.checkpoint_files import check_tensors, find_checkpoin
 from dist_alexnet.training.job import Job, RunDirectory
 from dist_alexnet.training.launcher import Launcher
 
+MAX_NAME_BYTES = 255  # of a file system
 SYNTH_FOLDER = ".data"  # in the output directory, which all nodes of a cluster see
 
 
@@ -57,6 +58,7 @@ def prepare(request: Request) -> Prepared:
         UsageError: it cannot be done as asked; one line says what to type instead.
     """
     request = replace(request, output_dir=request.output_dir.absolute())
+    _check_spelling(request.name)
     checkpoint = _checkpoint_to_resume(request)
     base, source = _base(request, checkpoint)
     config = resolve(base, request.overrides)
@@ -148,9 +150,18 @@ def _with_ranks(config: Config) -> Config:
     return replace(config, launch=replace(launch, workers=workers, device=device, threads=threads))
 
 
+def _check_spelling(name: str | None) -> None:
+    if name is None:
+        return
+    if "/" in name or not name.isprintable() or name.startswith((".", "-")) or not 0 < len(os.fsencode(name)) <= MAX_NAME_BYTES:
+        shown = name if name.isprintable() and len(name) < 80 else f"{name[:40]!r}..."
+        raise UsageError(
+            f"--name {shown}: must be the name of a folder, without slashes and control characters, of at most {MAX_NAME_BYTES} bytes, "
+            "and not begin with . or -; type --output-dir for where it goes"
+        )
+
+
 def _check_name(directory: RunDirectory, request: Request, checkpoint: Path | None) -> None:
-    if directory.path.parent != request.output_dir or directory.path.name in ("", "..", SYNTH_FOLDER):
-        raise UsageError(f"--name {request.name}: must be the name of a folder, without slashes; type --output-dir for where it goes")
     if not directory.path.exists():
         return
     if checkpoint and checkpoint.parent.parent == directory.path and checkpoint != list_checkpoints(directory.checkpoints)[-1]:

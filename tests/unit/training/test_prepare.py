@@ -137,10 +137,13 @@ def test_a_name_that_exists_is_not_overwritten(tmp_path: Path, preset: str) -> N
         ask(tmp_path, preset)
 
 
-@pytest.mark.parametrize("name", ["a/b", "..", "../x", "a/../b", ".data"])
-def test_a_name_is_one_folder(tmp_path: Path, preset: str, name: str) -> None:
-    with pytest.raises(UsageError, match="must be the name of a folder, without slashes"):
-        ask(tmp_path, preset, name=name)
+@pytest.mark.parametrize("name", ["a/b", "..", "../x", "a/../b", ".data", ".x", "-x", "", "a\nb", "a\x1b[1m", "x" * 256, "\u00e9" * 128])
+@pytest.mark.parametrize("resume", [None, "auto"])
+def test_a_name_is_one_folder(tmp_path: Path, preset: str, name: str, resume: str | None) -> None:
+    with pytest.raises(UsageError, match="must be the name of a folder, without slashes") as error:
+        ask(tmp_path, preset, name=name, resume=resume)
+    assert str(error.value).isprintable()
+    assert not (tmp_path / "runs").exists()
 
 
 def test_two_processes_cannot_write_one_run(tmp_path: Path, preset: str) -> None:
