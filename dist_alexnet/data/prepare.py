@@ -25,6 +25,9 @@ from dist_alexnet.data.image_set import open_data
 from dist_alexnet.data.photograph import Square, square
 from dist_alexnet.data.shards import COLUMNS, ShardInfo, read_shard, write_shard
 
+JPEG_SIDE = 65_500  # pixels that the format can hold
+MAX_WORKERS = 1024  # processes; more is a slip of the keyboard
+
 Result = tuple[int, Square | str]  # an image of the folder; its square, or why there is none
 Encode = Callable[[list[Path]], Iterable[Square | str]]
 Progress = Callable[[int, int], None]
@@ -63,8 +66,13 @@ def prepare(
         progress: called after each image with the number of images done and of all images.
 
     Raises:
-        UsageError: the source is no folder of class folders, the target is not empty, or no image of a split decodes.
+        UsageError: a number makes no sense, the source is no folder of class folders, the target is not empty, or no image of a
+            split decodes.
     """
+    workers = workers if workers is not None else os.cpu_count() or 1
+    for option, value, high in (("size", size, JPEG_SIDE), ("quality", quality, 95), ("workers", workers, MAX_WORKERS)):
+        if not 1 <= value <= high:
+            raise UsageError(f"--{option} {value}: must be from 1 to {high:,}")
     target = Path(target)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target}: it exists and is not empty; name a new folder, or delete this one first")
@@ -73,7 +81,7 @@ def prepare(
     shutil.rmtree(unfinished, ignore_errors=True)  # left by a run that was killed
     info = ShardInfo(folders["train"].classes, size, mean=(0.0, 0.0, 0.0))
     report, total = Report(), sum(map(len, folders.values()))
-    with _encoder(size, quality, workers or os.cpu_count() or 1) as encode:
+    with _encoder(size, quality, workers) as encode:
         for split, folder in folders.items():
             (unfinished / split).mkdir(parents=True)
             for start in range(0, len(folder), shard_images):

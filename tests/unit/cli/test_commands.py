@@ -79,6 +79,29 @@ def test_data_synth_and_prepare(tmp_path: Path, capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["synth", "--seed", "-1"], "data.synth.seed=-1: must be from 0 to"),
+        (["synth", "--classes", "0"], "data.synth.classes=0: must be from 2 to 1,000"),
+        (["synth", "--train", "0"], "data.synth.train=0: must be positive"),
+        (["synth", "--val", "-1"], "data.synth.val=-1: must be positive"),
+        (["prepare", "SOURCE", "--workers", "-3"], "--workers -3: must be from 1 to"),
+        (["prepare", "SOURCE", "--workers", "0"], "--workers 0: must be from 1 to"),
+        (["prepare", "SOURCE", "--quality", "500"], "--quality 500: must be from 1 to 95"),
+        (["prepare", "SOURCE", "--size", "0"], "--size 0: must be from 1 to 65,500"),
+    ],
+)
+def test_numbers_that_make_no_sense_write_nothing(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = [argument.replace("SOURCE", str(tmp_path)) for argument in arguments]
+    code, out, err = call(["data", *given, str(tmp_path / "deep" / "set")], capsys, monkeypatch)
+    assert (code, out, list(tmp_path.iterdir())) == (2, "", [])
+    assert err.startswith(f"error: {message}")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         (["explain", "--strategy", "dpd"], "unknown strategy 'dpd'; did you mean 'ddp'?"),
         (["explain", "-c", "quikstart"], "did you mean 'quickstart'?"),
         (["explain", "model.towerz=2"], "Did you mean: 'towers'?"),
