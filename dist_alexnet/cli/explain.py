@@ -29,11 +29,11 @@ def explain(
     as_json: options.Json = False,
 ) -> None:
     """Show who owns which channels of each layer, and how many bytes a step exchanges. Starts nothing; default: alexnet_2012."""
-    from dist_alexnet.parallel.explain import plan
+    from dist_alexnet.parallel.explain import plan, with_generated_classes
     from dist_alexnet.resolve import PAPER, read_preset, resolve
 
     typed = options.as_overrides(overrides, strategy__name=strategy, launch__workers=gpus, train__global_batch=batch)
-    described = plan(resolve(read_preset(preset or PAPER), typed))
+    described = plan(with_generated_classes(resolve(read_preset(preset or PAPER), typed)))
     if as_json or format is Format.json:
         print(json.dumps(described.as_dict(), indent=2))
     else:

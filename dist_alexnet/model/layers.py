@@ -84,13 +84,8 @@ def pooled_size(side: int) -> int:
     return 1 + math.ceil((side - 3) / 2)
 
 
-def describe(model: ModelConfig, classes: int | None = None) -> tuple[Layer, ...]:
-    """The eight layers of a configuration.
-
-    Args:
-        model: widths, towers and sizes.
-        classes: outputs of fc8 where `model.classes` is null; 1000, as in the paper, if that is not given either.
-    """
+def describe(model: ModelConfig) -> tuple[Layer, ...]:
+    """The eight layers of a configuration; 1000 classes, as in the paper, where `model.classes` is null."""
     width = asdict(model.widths)
     alpha = LRN_ALPHA.get(model.lrn)
     add = _Builder(model)
@@ -101,7 +96,7 @@ def describe(model: ModelConfig, classes: int | None = None) -> tuple[Layer, ...
     add("conv5", width["conv5"], kernel=3, padding=1, bias=1.0, pool=True)
     add("fc6", width["fc6"], bias=1.0, dropout=model.dropout)
     add("fc7", width["fc7"], bias=1.0, dropout=model.dropout)
-    add("fc8", model.classes or classes or 1000, relu=False)
+    add("fc8", model.classes or 1000, relu=False)
     return tuple(add.layers)
 
 

@@ -1,7 +1,7 @@
 """What a strategy does with each layer, read off its two tables without starting a process."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dist_alexnet.config import Config
@@ -39,6 +39,13 @@ class Plan:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
+
+
+def with_generated_classes(config: Config) -> Config:
+    """The same, with the classes that a generated data set will have; where there are images, these will say it."""
+    if config.data.path is not None or config.model.classes is not None:
+        return config
+    return replace(config, model=replace(config.model, classes=config.data.synth.classes))
 
 
 def plan(config: Config) -> Plan:

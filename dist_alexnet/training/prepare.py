@@ -16,7 +16,7 @@ from dist_alexnet.data import synth
 from dist_alexnet.data.image_set import ImageSet, check_sizes, open_data
 from dist_alexnet.model.layers import describe, parameter_shapes
 from dist_alexnet.parallel import registry
-from dist_alexnet.parallel.explain import Plan, plan
+from dist_alexnet.parallel.explain import Plan, plan, with_generated_classes
 from dist_alexnet.resolve import PAPER, QUICKSTART, read_preset, resolve, to_yaml
 from dist_alexnet.telemetry.environment import describe_machine, versions
 from dist_alexnet.training.checkpoint_files import check_tensors, find_checkpoint, list_checkpoints, read_state
@@ -67,7 +67,7 @@ def prepare(request: Request) -> Prepared:
     name = request.name or f"{config.strategy.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     directory = RunDirectory(request.output_dir / name)
     _check_name(directory, request, checkpoint)
-    plan(config)  # refuses what the strategy cannot do
+    plan(with_generated_classes(config))  # refuses what the strategy cannot do
     launcher.validate()
     data, train, val = _open(config, request.output_dir)
     batch = config.train.global_batch

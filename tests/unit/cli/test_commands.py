@@ -50,6 +50,22 @@ def test_explain_as_json(capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     assert described["layers"][2]["owners"] == {"0": [0, 192], "1": [192, 384]}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "classes"),
+    [
+        (["-c", "alexnet_2012"], 1000),
+        (["-c", "quickstart"], 10),
+        (["-c", "quickstart", "data.synth.classes=6"], 6),
+        (["-c", "quickstart", "model.classes=7"], 7),
+    ],
+)
+def test_explain_has_the_classes_that_train_will_find(
+    arguments: list[str], classes: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, out, _ = call(["explain", "--json", *arguments], capsys, monkeypatch)
+    assert json.loads(out)["layers"][-1]["weight_shape"][0] == classes
+
+
 def test_explain_fits_a_narrow_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     _, out, _ = call(["explain"], capsys, monkeypatch)
