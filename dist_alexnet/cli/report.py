@@ -9,11 +9,17 @@ from typing import Any
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from dist_alexnet.telemetry.clock import PHASES
 from dist_alexnet.training.job import TrainingFailed
 from dist_alexnet.training.prepare import Prepared
+
+BAR_CELLS = 10
+# Of the live line, besides the description and the numbers: bar, two times of up to 8, 4 gaps, and 3 cells at the right that stay free
+# for the ^C that a terminal echoes: if it wrapped, the line would not be found again to be erased.
+BESIDES_CELLS = BAR_CELLS + 2 * 8 + 4 + 3
 
 
 class RunReport:
@@ -21,7 +27,7 @@ class RunReport:
 
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
-        self._console = Console(stderr=as_json, highlight=False, soft_wrap=True)
+        self._console = Console(stderr=as_json, markup=False, emoji=False, highlight=False, soft_wrap=True)
         self._progress: Progress | None = None
         self._epochs = 0.0
 
@@ -29,10 +35,10 @@ class RunReport:
         if self._console.is_terminal:
             columns = (
                 TextColumn("{task.description}"),
-                BarColumn(),
+                BarColumn(bar_width=BAR_CELLS),
                 TextColumn("{task.fields[numbers]}"),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
+                TimeElapsedColumn(table_column=Column(no_wrap=True)),
+                TimeRemainingColumn(table_column=Column(no_wrap=True)),
             )
             self._progress = Progress(*columns, console=self._console, transient=True)
             self._progress.add_task("starting ranks", total=None, numbers="")
@@ -45,7 +51,7 @@ class RunReport:
 
     def say(self, line: str) -> None:
         """Print one line."""
-        self._console.print(line, markup=False)
+        self._console.print(line)
 
     def header(self, prepared: Prepared) -> None:
         """What is about to run, and on what."""
@@ -65,7 +71,7 @@ class RunReport:
             ("preset", prepared.source),
             ("run", str(_relative(prepared.job.directory.path))),
         ):
-            table.add_row(f"[bold]{label}[/]", value)
+            table.add_row(Text(label, style="bold"), value)
         self._console.print(table)
         if config.launch.device == "cpu":
             self.say(f"no CUDA device is used: {config.launch.workers} CPU process(es) over gloo")
@@ -77,10 +83,9 @@ class RunReport:
             if record["step"]:
                 self.say(f"resumed at step {record['step']}, epoch {record['epoch']:.2f}")
         elif record["kind"] == "train":
-            speed = f"{record['total_ips']:.0f} images/s" if record["total_ips"] else ""
             waiting = record["phase_seconds"]["data_wait"] / record["step_seconds"] if record["step_seconds"] else 0.0
-            numbers = f"loss {record['loss']:.5g}  lr {record['lr']:.2g}  {speed}  data wait {waiting:.0%}"
-            self._advance(record, numbers)
+            speed = [f"{record['total_ips']:.0f} images/s"] if record["total_ips"] else []
+            self._advance(record, [f"loss {record['loss']:.5g}", f"lr {record['lr']:.2g}", *speed, f"data wait {waiting:.0%}"])
         elif record["kind"] == "val":
             self.say(
                 f"epoch {record['epoch']:6.2f}  step {record['step']:6d}  validation: top-1 error {record['top1_error']:.1%}, "
@@ -115,13 +120,22 @@ class RunReport:
         self._console.print(table)
         self.say(f"written to {_relative(directory)}")
 
-    def _advance(self, record: dict[str, Any], numbers: str) -> None:
+    def _advance(self, record: dict[str, Any], numbers: list[str]) -> None:
         if self._progress:
             task = self._progress.tasks[0].id
             description = f"epoch {record['epoch']:.2f}/{self._epochs:g}  step {record['step']}"
-            self._progress.update(task, description=description, total=self._epochs, completed=record["epoch"], numbers=numbers)
+            room = self._console.width - len(description) - BESIDES_CELLS
+            fitting = _fitting(numbers, room)
+            self._progress.update(task, description=description, total=self._epochs, completed=record["epoch"], numbers=fitting)
         else:
-            self.say(f"epoch {record['epoch']:6.2f}  step {record['step']:6d}  {numbers}")
+            self.say(f"epoch {record['epoch']:6.2f}  step {record['step']:6d}  {'  '.join(numbers)}")
+
+
+def _fitting(numbers: list[str], room: int) -> str:
+    """As many of the numbers as there is room for, the first ones first."""
+    while len(shown := "  ".join(numbers)) > room and len(numbers) > 1:
+        numbers = numbers[:-1]
+    return shown
 
 
 def _relative(path: Path) -> Path:
