@@ -27,21 +27,12 @@ def evaluate(
 
     Any strategy and number of ranks may evaluate a checkpoint that any other has written. Default: the data it was trained on.
     """
+    typed = ["launch.threads=0", *options.as_overrides(locals())]
     from dist_alexnet.training.driver import execute
     from dist_alexnet.training.job import RunDirectory, TrainingFailed
     from dist_alexnet.training.prepare import prepare_evaluation
     from dist_alexnet.training.worker import evaluate_rank
 
-    typed = options.as_overrides(
-        overrides,
-        strategy__name=strategy,
-        launch__workers=gpus,
-        launch__device=device,
-        launch__name=launcher,
-        launch__threads=0,
-        data__path=data,
-        train__global_batch=batch,
-    )
     with tempfile.TemporaryDirectory(prefix="dist-alexnet-eval-") as folder:
         job, ranks = prepare_evaluation(checkpoint, typed, RunDirectory(Path(folder)))
         try:

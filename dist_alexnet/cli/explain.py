@@ -29,10 +29,10 @@ def explain(
     as_json: options.Json = False,
 ) -> None:
     """Show who owns which channels of each layer, and how many bytes a step exchanges. Starts nothing; default: alexnet_2012."""
+    typed = options.as_overrides(locals())
     from dist_alexnet.parallel.explain import plan, with_generated_classes
     from dist_alexnet.resolve import PAPER, read_preset, resolve
 
-    typed = options.as_overrides(overrides, strategy__name=strategy, launch__workers=gpus, train__global_batch=batch)
     described = plan(with_generated_classes(resolve(read_preset(preset or PAPER), typed)))
     if as_json or format is Format.json:
         print(json.dumps(described.as_dict(), indent=2))

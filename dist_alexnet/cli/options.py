@@ -1,6 +1,7 @@
 """Options that several commands share, and how they become `key=value`."""
 
 import math
+from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
@@ -27,10 +28,30 @@ Overrides = Annotated[
 ]
 
 
-def as_overrides(overrides: list[str] | None, **flags: object) -> list[str]:
-    """Flags that were given, as overrides with `__` for the dot, then the overrides that were typed: those come last and win."""
-    typed = [f"{key.replace('__', '.')}={_yaml(value)}" for key, value in flags.items() if value is not None]
-    return [*typed, *(overrides or [])]
+# Parameters of commands that are settings under another name.
+KEYS = {
+    "strategy": "strategy.name",
+    "gpus": "launch.workers",
+    "device": "launch.device",
+    "launcher": "launch.name",
+    "data": "data.path",
+    "batch": "train.global_batch",
+    "epochs": "train.epochs",
+    "max_steps": "train.max_steps",
+    "seed": "train.seed",
+}
+
+
+def as_overrides(parameters: Mapping[str, object]) -> list[str]:
+    """What a command was given, as overrides: flags in KEYS first, then the overrides that were typed, which win.
+
+    Args:
+        parameters: the command's, by name: its `locals()` before it has any other.
+    """
+    flags = [f"{key}={_yaml(parameters[name])}" for name, key in KEYS.items() if parameters.get(name) is not None]
+    typed = parameters["overrides"] or []
+    assert isinstance(typed, list)
+    return [*flags, *typed]
 
 
 def _yaml(value: object) -> str:

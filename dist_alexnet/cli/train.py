@@ -33,24 +33,13 @@ def train(
 
     Without -c: the preset quickstart on generated images, or alexnet_2012 if --data is given.
     """
+    typed = options.as_overrides(locals())
     from dist_alexnet.cli.report import RunReport
     from dist_alexnet.training.driver import execute
     from dist_alexnet.training.job import TrainingFailed
     from dist_alexnet.training.prepare import Request, prepare
     from dist_alexnet.training.worker import train_rank
 
-    typed = options.as_overrides(
-        overrides,
-        strategy__name=strategy,
-        launch__workers=gpus,
-        launch__device=device,
-        launch__name=launcher,
-        data__path=data,
-        train__global_batch=batch,
-        train__epochs=epochs,
-        train__max_steps=max_steps,
-        train__seed=seed,
-    )
     report = RunReport(as_json=json)
     prepared = prepare(Request(preset, typed, output_dir, name, resume))
     report.header(prepared)

@@ -126,7 +126,7 @@ PATHS = ["a${b}c", "${", r"\${x}", r"a\\${b}" + "\\", "it's", "a\nb", "2012-09-3
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_path_may_hold_anything(path: str, tmp_path: Path) -> None:
-    config = resolve({}, as_overrides(None, data__path=Path(path)))
+    config = resolve({}, as_overrides({"overrides": None, "data": Path(path)}))
     assert config.data.path == path
     (tmp_path / "config.yaml").write_text(to_yaml(config))
     assert resolve(read_preset(str(tmp_path / "config.yaml")), []) == config

@@ -1,13 +1,16 @@
 """The commands that start nothing, as a person types them."""
 
+import inspect
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 import dist_alexnet
+from dist_alexnet.cli import evaluate, explain, options, train
 from dist_alexnet.config import Config
 from dist_alexnet.resolve import resolve
 
@@ -35,6 +38,30 @@ def call(arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: 
     code = exit_.value.code
     captured = capsys.readouterr()
     return code if isinstance(code, int) else 0, captured.out, captured.err
+
+
+@pytest.mark.parametrize("command", [train.train, evaluate.evaluate, explain.explain])
+def test_every_flag_that_is_a_setting_arrives(command: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Mapping[str, object]] = []
+
+    def catch(parameters: Mapping[str, object]) -> list[str]:
+        given.append(dict(parameters))
+        raise InterruptedError
+
+    monkeypatch.setattr(options, "as_overrides", catch)
+    with pytest.raises(InterruptedError):
+        command(overrides=["train.seed=7"], gpus=3, batch=6, **({"checkpoint": Path("x")} if command is evaluate.evaluate else {}))
+    flags = {name for name in inspect.signature(command).parameters if name in options.KEYS}
+    assert {"strategy", "gpus", "batch", "overrides"} | flags <= given[0].keys()
+    monkeypatch.undo()
+    overrides = options.as_overrides(given[0])
+    assert {"launch.workers=3", "train.global_batch=6"} < set(overrides)
+    assert overrides[-1] == "train.seed=7"
+
+
+def test_flags_are_settings() -> None:
+    parameters = dict.fromkeys(options.KEYS, 1) | {"overrides": None, "device": "cpu", "data": Path("1")}
+    resolve({}, options.as_overrides(parameters))
 
 
 def test_version(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
