@@ -48,8 +48,15 @@ class ClassFolder:
         return len(self._files)
 
     def encoded(self, index: int) -> npt.NDArray[np.uint8]:
-        """The bytes of the image file, uint8 [bytes]."""
-        return np.fromfile(self.path(index), np.uint8)
+        """The bytes of the image file, uint8 [bytes].
+
+        Raises:
+            UsageError: the file, which was there when the set was opened, cannot be read now.
+        """
+        try:
+            return np.fromfile(self.path(index), np.uint8)
+        except OSError as error:
+            raise UsageError(f"{self.path(index)}: {error.strerror}; put it back as it was, then go on with --resume") from error
 
     def name(self, index: int) -> str:
         """The path of the file."""
@@ -77,5 +84,13 @@ def class_names(folder: Path) -> list[str]:
 
 
 def image_files(folder: Path) -> list[str]:
-    """Names of the image files in a folder, sorted."""
-    return sorted(entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(EXTENSIONS) and not entry.name.startswith("."))
+    """Names of the image files in a folder, sorted. Links count as what they lead to; a folder is no image, whatever its name.
+
+    Raises:
+        UsageError: a link leads nowhere.
+    """
+    named = [entry for entry in os.scandir(folder) if entry.name.lower().endswith(EXTENSIONS) and not entry.name.startswith(".")]
+    for entry in named:
+        if entry.is_symlink() and not os.path.exists(entry):
+            raise UsageError(f"{entry.path}: it is a link to {os.readlink(entry)}, which is not there; mend or delete it")
+    return sorted(entry.name for entry in named if entry.is_file())

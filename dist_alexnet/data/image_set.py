@@ -47,19 +47,28 @@ def open_split(path: str | Path, split: Split) -> ImageSet:
     """One split of a data set.
 
     Raises:
-        UsageError: this split, or the list of classes in train/, is missing, empty or incomplete.
+        UsageError: this split, or the list of classes in train/, is missing, empty, incomplete or cannot be read.
     """
+    try:
+        return _open_split(Path(path), split)
+    except OSError as error:
+        raise UsageError(f"{error.filename or path}: {error.strerror}; a data set must be readable") from error
+
+
+def _open_split(path: Path, split: Split) -> ImageSet:
     from dist_alexnet.data.class_folder import ClassFolder  # here, for these two files know what an ImageSet is
     from dist_alexnet.data.shards import Shards
 
-    folder = Path(path) / split
-    if not Path(path).is_dir():
+    folder = path / split
+    if not path.is_dir():
         raise UsageError(f"data.path={path}: there is no such folder; {LAYOUT}")
     if not folder.is_dir():
         raise UsageError(f"data.path={path}: it has no {split}/; {LAYOUT}")
     if any(folder.glob("*.arrow")):
         return Shards(folder)
-    return ClassFolder(Path(path), split)
+    if any(path.glob("*/*.arrow")) and not any(entry.is_dir() for entry in folder.iterdir()):
+        raise UsageError(f"{folder}: its shards are gone; run `dist-alexnet data prepare` again")
+    return ClassFolder(path, split)
 
 
 def check_sizes(images: ImageSet, store_size: int, image_size: int) -> None:

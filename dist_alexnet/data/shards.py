@@ -88,6 +88,8 @@ class Shards:
         self.prepared_size: int | None = infos[0].size
         self.mean: tuple[float, float, float] | None = infos[0].mean
         self.labels: npt.NDArray[np.int64] = np.concatenate([batch.column("label").to_numpy() for batch in self._batches]).astype(np.int64)
+        if len(self.labels) == 0 or self.labels.min() < 0 or self.labels.max() >= len(self.classes):
+            raise UsageError(f"{folder}: it has no images, or labels beyond its {len(self.classes)} classes; prepare the data again")
         self._starts = np.cumsum([0, *(len(batch) for batch in self._batches)])
         self._offsets, self._bytes = zip(*(_buffers(batch) for batch in self._batches), strict=True)
         self._folder = folder

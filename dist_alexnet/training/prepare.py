@@ -188,6 +188,8 @@ def _open(config: Config, output_dir: Path) -> tuple[Path, ImageSet, ImageSet]:
 
 def _with_classes(config: Config, train: ImageSet, data: Path) -> Config:
     there = len(train.classes)
+    if there < 2:
+        raise UsageError(f"{data} has one class only, {train.classes[0]}; add another, for there is nothing to tell apart")
     if config.model.classes not in (None, there):
         raise UsageError(f"model.classes={config.model.classes}, but {data} has {there} classes; type model.classes=null")
     return replace(config, model=replace(config.model, classes=there))

@@ -142,6 +142,23 @@ def test_an_image_that_does_not_decode_is_named(photographs, tmp_path):
         next(batches)
 
 
+def test_an_image_that_vanishes_is_named(photographs, tmp_path):
+    copy = shutil.copytree(photographs, tmp_path / "set")
+    batches = loader(copy).train_batches(4, slice(0, 4), 0)
+    next(batches)
+    shutil.rmtree(copy / "train")
+    with pytest.raises(UsageError, match=r"/train/.*\.jpg: No such file or directory; put it back as it was, then go on with --resume"):
+        list(itertools.islice(batches, 20))
+
+
+def test_an_empty_file_is_named(photographs, tmp_path):
+    broken = shutil.copytree(photographs, tmp_path / "set")
+    victim = sorted((broken / "train" / "disc").iterdir())[2]
+    victim.write_bytes(b"")
+    with pytest.raises(UsageError, match=re.escape(f"{victim}: this image does not decode; delete it")):
+        next(loader(broken).train_batches(24, slice(0, 24), 0))
+
+
 @pytest.mark.parametrize(
     ("store", "size", "message"),
     [

@@ -1,13 +1,17 @@
 """The interface over both kinds of image sets, and every fault of a layout with its remedy."""
 
+import errno
+import os
 import re
 import shutil
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.image_set import open_data, open_split
+from dist_alexnet.data.shards import read_shard, write_shard
 
 
 @pytest.fixture
@@ -69,6 +73,10 @@ def test_shards_are_read_in_place(prepared):
         (lambda root: [shutil.rmtree(root / "train" / name) for name in ("cat", "dog")], "train: it is empty; add a folder of images"),
         (lambda root: (root / "val/dog").rename(root / "val/wolf"), "class wolf is not in train/"),
         (lambda root: (root / "val/dog/9.Jpeg").unlink(), "val: its class folders hold no .jpeg/.jpg/.png files; add some"),
+        (
+            lambda root: (root / "train/dog/2.jpg").symlink_to("gone.jpg"),
+            "dog/2.jpg: it is a link to gone.jpg, which is not there; mend or",
+        ),
         (lambda root: (root / "train/dog/1.jpg").unlink(), "dog: no image of this class; add .jpeg/.jpg/.png files or delete the folder"),
     ],
 )
@@ -81,11 +89,47 @@ def test_faults_of_class_folders(layout, broken, message):
         open_data(layout)
 
 
+def test_folders_are_no_images_and_links_are_what_they_lead_to(layout):
+    (layout / "train" / "cat" / "3.jpg").mkdir()
+    (layout / "train" / "cat" / "4.jpg").symlink_to("1.JPEG")
+    (layout / "train" / "wolf").symlink_to("dog")
+    train, _ = open_data(layout)
+    assert [train.name(index)[len(str(layout)) + 7 :] for index in range(len(train))] == [
+        "cat/1.JPEG",
+        "cat/2.png",
+        "cat/4.jpg",
+        "dog/1.jpg",
+        "wolf/1.jpg",
+    ]
+
+
+def test_a_folder_that_may_not_be_read(layout, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr("os.scandir", refuse)  # root, who may run this, reads everything
+    with pytest.raises(UsageError, match=re.escape(f"{layout}") + r".*: Permission denied; a data set must be readable"):
+        open_data(layout)
+
+
+def test_a_file_that_vanishes_is_named(layout):
+    train, _ = open_data(layout)
+    (layout / "train/cat/2.png").unlink()
+    with pytest.raises(UsageError, match=re.escape(f"{layout}/train/cat/2.png: No such file or directory; put it back")):
+        train.encoded(1)
+
+
 def test_images_outside_of_class_folders(layout):
     shutil.move(layout / "val/dog/9.Jpeg", layout / "val")
     (layout / "val/dog").rmdir()
     with pytest.raises(UsageError, match=r"val: 1 images lie in it directly; move each into .*val/<class>/, named as in train/"):
         open_data(layout)
+
+
+def relabel(path, label):
+    """The same shard with this label on every image."""
+    batch, info = read_shard(path)
+    write_shard(path, [batch["image"], pa.array([label] * len(batch), pa.int32()), batch["name"]], info)
 
 
 def _cut_short(path):
@@ -97,6 +141,10 @@ def _cut_short(path):
     [
         (lambda root: _cut_short(root / "train/00001.arrow"), "00001.arrow: not a complete shard"),
         (lambda root: (root / "train/00001.arrow").write_bytes(b""), "00001.arrow: not a complete shard"),
+        (lambda root: (root / "val/00000.arrow").unlink() or (root / "val/00001.arrow").unlink(), "val: its shards are gone; run .* again"),
+        (lambda root: [shard.unlink() for shard in (root / "train").iterdir()], "train: its shards are gone; run .* again"),
+        (lambda root: relabel(root / "val/00001.arrow", 4), "val: it has no images, or labels beyond its 4 classes; prepare"),
+        (lambda root: relabel(root / "val/00001.arrow", -1), "val: it has no images, or labels beyond its 4 classes; prepare"),
         (lambda root: (root / "train/00001.arrow").unlink(), "train: its 3 shards are not numbered from 00000 without a gap"),
     ],
 )
@@ -107,8 +155,6 @@ def test_faults_of_shards(shards, broken, message):
 
 
 def test_an_arrow_file_of_somebody_else(shards):
-    import pyarrow as pa
-
     table = pa.table({"image": [b"1"]})
     with pa.OSFile(str(shards / "val/00000.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)

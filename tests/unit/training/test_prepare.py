@@ -96,7 +96,12 @@ def test_auto_refuses_some_but_too_few_devices(tmp_path: Path, preset: str, monk
 
 def damage(folder: Path, how: str) -> None:
     """One fault of the layout of a data set."""
-    if how == "no train":
+    if how == "one class":
+        for image in list(folder.glob("*/*/*.jpg")):
+            image.rename(image.parents[1] / "disc" / f"{image.parent.name}-{image.name}")
+        for other in [path for path in folder.glob("*/*") if path.is_dir() and path.name != "disc"]:
+            other.rmdir()
+    elif how == "no train":
         shutil.rmtree(folder / "train")
     elif how == "no val":
         shutil.rmtree(folder / "val")
@@ -115,6 +120,7 @@ def damage(folder: Path, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "message"),
     [
+        ("one class", "has one class only, disc; add another"),
         ("no train", "it has no train/"),
         ("no val", "it has no val/"),
         ("empty", "it has no train/"),
