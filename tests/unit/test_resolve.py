@@ -1,18 +1,14 @@
 """One configuration out of defaults, preset and `key=value`."""
 
-import ast
-from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 
 from dist_alexnet.cli.options import as_overrides
-from dist_alexnet.config import Config, UsageError
+from dist_alexnet.config import UsageError
 from dist_alexnet.resolve import preset_names, read_preset, resolve, to_yaml
 
-ROOT = Path(__file__).parents[2]
 NONSENSE = [
     ("train=5", "train=5: it is a section; set what is in it, as in train.global_batch="),
     ("train.schedule=3", "train.schedule=3: it is a section"),
@@ -163,17 +159,3 @@ def test_a_file_that_is_no_configuration(tmp_path: Path, content: bytes, message
 def test_a_folder_is_no_configuration(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Is a directory; name a YAML file that you can read, or a preset: alexnet_2012, quickstart"):
         read_preset(str(tmp_path))
-
-
-def _leaves(schema: type, name: str = "") -> Iterator[str]:
-    for field in fields(schema):
-        yield from _leaves(field.type, field.name) if is_dataclass(field.type) else [field.name]
-
-
-def test_every_setting_is_read_somewhere() -> None:
-    """An option that does nothing is worse than none."""
-    files = [*ROOT.glob("dist_alexnet/**/*.py"), *ROOT.glob("cluster/**/*.py"), *ROOT.glob("strategies/*.py")]
-    trees = [ast.parse(file.read_text()) for file in files if file.name != "config.py"]
-    read = {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    by_name = {"conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7"}  # read together, through asdict
-    assert set(_leaves(Config)) <= read | by_name
