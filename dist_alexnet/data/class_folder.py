@@ -30,7 +30,8 @@ class ClassFolder:
         self.classes = class_names(root / "train")
         found = self.classes if split == "train" else class_names(self.folder)
         if extra := sorted(set(found) - set(self.classes)):
-            raise UsageError(f"{self.folder}: class {extra[0]} is not in train/, nor are {len(extra) - 1} others; add or delete them")
+            others = f", nor are {len(extra) - 1} others" if len(extra) > 1 else ""
+            raise UsageError(f"{self.folder}: class {extra[0]} is not in train/{others}; add it there, or delete it here")
         number = {name: label for label, name in enumerate(self.classes)}
         self._files: list[str] = []
         labels: list[int] = []
