@@ -20,11 +20,10 @@ from dist_alexnet.data.batch import Batch
 from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.network import Draw, Network
 from dist_alexnet.parallel.placement import Placement, Shard
+from dist_alexnet.parallel.predict import Collective
 from dist_alexnet.parallel.strategy import Strategy
-from dist_alexnet.parallel.traffic import Direction, Traffic
+from dist_alexnet.parallel.traffic import Direction
 from dist_alexnet.training.optimizer import VelocitySGD
-
-FORWARD_AND_BACKWARD: tuple[Direction, ...] = ("forward", "backward")
 
 
 @dataclass(frozen=True)
@@ -101,16 +100,19 @@ class Fsdp(Strategy):
             net.set_requires_gradient_sync(is_last)
         yield
 
-    def predict_traffic(self, global_batch: int) -> Traffic:
-        """Every layer gathered forward and, unless it is kept, backward; its gradient scattered once."""
-        traffic, ranks, microbatches = Traffic(), self.world.world_size, self.config.train.accumulation
-        for layer in self.layers:
-            # All shards travel as large as the largest.
-            shard_bytes = layer.parameters // layer.out_channels * -(-layer.out_channels // ranks) * self.item_bytes
-            for direction in FORWARD_AND_BACKWARD[: 1 if self.options.keep_gathered else 2]:
-                traffic.add("weights", direction, microbatches * (ranks - 1) * shard_bytes)
-            traffic.add("gradients", "backward", (ranks - 1) * shard_bytes)
-        return traffic
+    def collectives(self, global_batch: int) -> Iterator[Collective]:
+        """Every layer gathered forward and, unless it is kept, backward; its gradient scattered with the last microbatch."""
+        others, microbatches = self.world.world_size - 1, self.config.train.accumulation
+        # All shards travel as large as the largest.
+        shards = [
+            layer.parameters // layer.out_channels * -(-layer.out_channels // (others + 1)) * self.item_bytes for layer in self.layers
+        ]
+        for shard in shards:
+            yield Collective("weights", "all-gather", "forward", ("data",), microbatches * others * shard, microbatches)
+        for shard in reversed(shards):
+            if not self.options.keep_gathered:
+                yield Collective("weights", "all-gather", "backward", ("data",), microbatches * others * shard, microbatches)
+            yield Collective("gradients", "reduce-scatter", "backward", ("data",), others * shard)
 
     def _shard(self, layer: nn.Module) -> None:
         unit = fully_shard(layer, mesh=self.device_mesh, reshard_after_forward=not self.options.keep_gathered)

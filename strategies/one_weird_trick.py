@@ -14,8 +14,8 @@ gradients, the latter their activations. How the rows reach the fully connected 
 All three compute the same step. With `fc_batch` they do not: then the fully connected layers are updated after every turn (section 4.2).
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,7 @@ from dist_alexnet.parallel.batch_to_model import BatchToModel, Scheme, join_rows
 from dist_alexnet.parallel.exchange import Exchange
 from dist_alexnet.parallel.gradients import BUCKET_MIB, DataParallel
 from dist_alexnet.parallel.placement import Placement, Shard, length
+from dist_alexnet.parallel.predict import Collective
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import split_rows
 from dist_alexnet.training.optimizer import VelocitySGD
@@ -94,6 +95,12 @@ class OneWeirdTrick(Strategy):
         if layer.kind == "conv":
             return None
         return BatchToModel("model") if layer.name == "fc6" else Exchange("model")
+
+    def collectives(self, global_batch: int) -> Iterator[Collective]:
+        """As the tables say, but in as many messages as there are turns."""
+        in_turns = 1 if self.options.scheme == "a" else self.mesh["model"]
+        for collective in super().collectives(global_batch):
+            yield replace(collective, times=collective.times * in_turns) if collective.axes == ("model",) else collective
 
     def parallelize(self, network: Network) -> nn.Module:
         """Gradients of the convolutions are summed over all ranks, those of the rest over the groups."""

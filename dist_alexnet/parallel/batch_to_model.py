@@ -15,7 +15,6 @@ from torch import Tensor
 
 from dist_alexnet.data.batch import Batch
 from dist_alexnet.parallel.exchange import Channel, Transfer, Wire
-from dist_alexnet.parallel.traffic import Traffic
 from dist_alexnet.parallel.world import split_rows
 
 Scheme = Literal["a", "b", "c"]
@@ -29,12 +28,11 @@ class BatchToModel:
     axis: str  # of the mesh; one of the axes over which the rows are split
     wire: Wire = "full"
 
-    def predict(self, name: str, row_bytes: Sequence[int], coordinate: int) -> Traffic:
+    kind = ("all-gather", "reduce-scatter")
+
+    def sends(self, row_bytes: Sequence[int], coordinate: int) -> tuple[int, int]:
         """Bytes that one rank sends, forward and backward, when the ranks bring rows of these sizes."""
-        traffic = Traffic()
-        traffic.add(name, "forward", row_bytes[coordinate] * (len(row_bytes) - 1))
-        traffic.add(name, "backward", sum(row_bytes) - row_bytes[coordinate])
-        return traffic
+        return row_bytes[coordinate] * (len(row_bytes) - 1), sum(row_bytes) - row_bytes[coordinate]
 
 
 def turns(scheme: Scheme, rows: Sequence[int]) -> list[list[slice]]:

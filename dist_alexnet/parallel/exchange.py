@@ -39,13 +39,16 @@ class Exchange:
         """Coordinates that read the joined input."""
         return range(ranks) if self.reader is None else range(self.reader, self.reader + 1)
 
-    def predict(self, name: str, shard_bytes: Sequence[int], coordinate: int) -> Traffic:
+    @property
+    def kind(self) -> tuple[str, str]:
+        """Forward and backward, in torch.distributed's words."""
+        return ("all-gather", "reduce-scatter") if self.reader is None else ("gather", "scatter")
+
+    def sends(self, shard_bytes: Sequence[int], coordinate: int) -> tuple[int, int]:
         """Bytes that one rank sends, forward and backward, when the ranks hold shards of these sizes on the wire."""
-        readers, traffic = self.readers(len(shard_bytes)), Traffic()
-        traffic.add(name, "forward", shard_bytes[coordinate] * sum(r != coordinate for r in readers))
-        if coordinate in readers:
-            traffic.add(name, "backward", sum(shard_bytes) - shard_bytes[coordinate])
-        return traffic
+        readers = self.readers(len(shard_bytes))
+        backward = sum(shard_bytes) - shard_bytes[coordinate] if coordinate in readers else 0
+        return shard_bytes[coordinate] * sum(r != coordinate for r in readers), backward
 
 
 @dataclass(frozen=True)

@@ -1,51 +1,71 @@
-"""Bytes that a rank sends in a step, from the tables of its strategy. Counting (`Traffic`) must come to the same."""
+"""What a rank sends in a step and in which order, from the tables of its strategy. Counting (`Traffic`) must come to the same bytes."""
 
 from __future__ import annotations
 
 import itertools
-from fractions import Fraction
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dist_alexnet.parallel.batch_to_model import ROW_LABEL_BYTES, BatchToModel
 from dist_alexnet.parallel.exchange import WIRE_DTYPES
 from dist_alexnet.parallel.loss import STATISTICS
 from dist_alexnet.parallel.placement import Replicate, length
-from dist_alexnet.parallel.traffic import Traffic, all_reduce_bytes
+from dist_alexnet.parallel.traffic import Bytes, Direction, all_reduce_bytes
 
 if TYPE_CHECKING:
     from dist_alexnet.parallel.tables import Tables
 
 
-def predict_traffic(tables: Tables, global_batch: int) -> Traffic:
-    """Exchanges of the layers' inputs, the loss over sharded classes, and gradients summed over the axes that share the rows."""
-    traffic, rows = Traffic(), tables.computed_rows(global_batch)
+@dataclass(frozen=True)
+class Collective:
+    """One line of the traffic of a step, as one rank sees it."""
+
+    name: str  # of the layer whose input it brings, or "loss", "labels", "gradients", "weights"
+    kind: str  # all-gather, reduce-scatter, all-reduce, send, ...
+    direction: Direction
+    axes: tuple[str, ...]  # of the mesh, whose ranks take part
+    sent: Bytes  # by this rank in one step
+    times: int = 1  # into how many messages that is cut: microbatches, turns
+
+
+def collectives(tables: Tables, global_batch: int) -> Iterator[Collective]:
+    """Exchanges of the layers' inputs, the loss over sharded classes, the way back, and gradients summed over the axes that share rows."""
+    rows, back, times = tables.computed_rows(global_batch), list[Collective](), tables.microbatches
     for before, layer in itertools.pairwise(tables.layers):
         exchange = tables.exchange(layer)
-        if exchange is None:
+        if exchange is None or tables.mesh[exchange.axis] == 1:
             continue
         item = WIRE_DTYPES[exchange.wire].itemsize if exchange.wire in WIRE_DTYPES else tables.item_bytes
-        place, map_bytes = tables.coordinate[exchange.axis], before.result_size**2 * item
+        place, map_bytes, axes = tables.coordinate[exchange.axis], before.result_size**2 * item, (exchange.axis,)
         if isinstance(exchange, BatchToModel):
             brought = tables.rows_along(exchange.axis, global_batch)
             parts = [count * before.out_channels * map_bytes for count in brought]
-            traffic.add("labels", "forward", rows * ROW_LABEL_BYTES * (len(brought) - 1))
+            yield Collective("labels", "all-gather", "forward", axes, rows * ROW_LABEL_BYTES * (len(brought) - 1), times)
             rows = sum(brought)
         else:
             parts = [size * rows * map_bytes for size in tables.shard_sizes(before, exchange.axis)]
-        traffic = traffic.merge([exchange.predict(layer.name, parts, place)])
+        forward, backward = exchange.sends(parts, place)
+        yield Collective(layer.name, exchange.kind[0], "forward", axes, forward, times)
+        back.insert(0, Collective(layer.name, exchange.kind[1], "backward", axes, backward, times))
     if axis := tables.loss_axis():
-        traffic.add("loss", "forward", rows * STATISTICS * tables.item_bytes * (tables.mesh[axis] - 1))
-    traffic.add("gradients", "backward", gradient_bytes(tables))
-    return traffic
+        sent = rows * STATISTICS * tables.item_bytes * (tables.mesh[axis] - 1)
+        yield Collective("loss", "all-gather", "forward", (axis,), sent, times)
+    yield from back
+    yield from _gradients(tables)
 
 
-def gradient_bytes(tables: Tables) -> Fraction:
-    """Bytes that a rank sends to sum its gradients: of each layer over those of the row axes on which it is replicated."""
-    total = Fraction(0)
+def _gradients(tables: Tables) -> Iterator[Collective]:
+    """Of each layer over those of the row axes on which it is replicated."""
+    held: dict[tuple[str, ...], int] = {}
     for layer in tables.layers:
-        placed, ranks = tables.placement(layer), 1
-        for axis in tables.row_axes:
-            ranks *= tables.mesh.get(axis, 1) if isinstance(placed.get(axis, Replicate()), Replicate) else 1
-        held = layer.parameters // layer.out_channels * length(tables.outputs(layer))
-        total += all_reduce_bytes(held * tables.item_bytes, ranks)
-    return total
+        placed = tables.placement(layer)
+        shared = (axis for axis in tables.row_axes if tables.mesh.get(axis, 1) > 1)
+        axes = tuple(axis for axis in shared if isinstance(placed.get(axis, Replicate()), Replicate))
+        held[axes] = held.get(axes, 0) + layer.parameters // layer.out_channels * length(tables.outputs(layer))
+    for axes, elements in held.items():
+        ranks = 1
+        for axis in axes:
+            ranks *= tables.mesh[axis]
+        if ranks > 1 and elements:
+            yield Collective("gradients", "all-reduce", "backward", axes, all_reduce_bytes(elements * tables.item_bytes, ranks))

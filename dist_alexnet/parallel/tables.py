@@ -1,7 +1,7 @@
 """The pure half of a strategy: what it says about itself, and what follows from that without a process. See `strategy.py`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ from dist_alexnet.parallel.batch_to_model import BatchToModel
 from dist_alexnet.parallel.checks import check_batch, check_tables
 from dist_alexnet.parallel.exchange import Exchange
 from dist_alexnet.parallel.placement import Placement, Shard, interval, length
-from dist_alexnet.parallel.predict import predict_traffic
+from dist_alexnet.parallel.predict import Collective, collectives
 from dist_alexnet.parallel.traffic import Traffic
 from dist_alexnet.parallel.world import World, coordinates, mesh_size, split_rows
 from dist_alexnet.resolve import parse_options
@@ -86,6 +86,11 @@ class Tables(ABC):
         """Which of the rows of a global batch this rank loads."""
         return split_rows(rows, *self._row_parts(self.coordinate))
 
+    @property
+    def microbatches(self) -> int:
+        """Into which this rank's rows of a step are cut."""
+        return self.config.train.accumulation
+
     def computed_rows(self, global_batch: int) -> int:
         """How many rows this rank computes, those included that only fill up."""
         return length(self.rows(global_batch))
@@ -103,9 +108,16 @@ class Tables(ABC):
         """The output channels of a layer that this rank holds."""
         return self._outputs_at(layer, self.coordinate)
 
+    def collectives(self, global_batch: int) -> Iterable[Collective]:
+        """What this rank sends in one optimizer step, in order, after the tables; a strategy that sends other things says so here."""
+        return collectives(self, global_batch)
+
     def predict_traffic(self, global_batch: int) -> Traffic:
-        """Bytes that this rank sends in one optimizer step, after the tables; a strategy that sends other things says so here."""
-        return predict_traffic(self, global_batch)
+        """Bytes that this rank sends in one optimizer step."""
+        traffic = Traffic()
+        for collective in self.collectives(global_batch):
+            traffic.add(collective.name, collective.direction, collective.sent)
+        return traffic
 
     def loss_axis(self) -> str | None:
         """The axis over which the classes are spread, if there is one."""
