@@ -13,11 +13,9 @@ from typing import Literal
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.model.layers import Layer
-from dist_alexnet.parallel.exchange import Exchange
+from dist_alexnet.parallel.exchange import Exchange, Wire
 from dist_alexnet.parallel.placement import Owner, Placement, Shard
 from dist_alexnet.parallel.strategy import Strategy
-
-READS_BOTH_TOWERS = ("conv3", "fc6", "fc7", "fc8")
 
 
 @dataclass(frozen=True)
@@ -25,6 +23,8 @@ class ChannelSplitOptions:
     """Options of `channel_split`."""
 
     fc8: Literal["split", "first"] = "split"  # half of the classes on each rank | all on the first, as in 2012
+    wire: Wire = "full"  # bfloat16 or float16: half the bytes between the towers, and no longer exact; the authors tried float16
+    overlap: bool = True  # hide an exchange behind the half of the layer's product whose input is already here
 
 
 class ChannelSplit(Strategy):
@@ -58,7 +58,9 @@ class ChannelSplit(Strategy):
         return {"tower": Shard(0)}
 
     def exchange(self, layer: Layer) -> Exchange | None:
-        """The layers that read both towers."""
-        if layer.name not in READS_BOTH_TOWERS:
+        """The layers that read both towers: conv3 and the fully connected ones, unless model.connect says otherwise."""
+        if layer.groups > 1 or layer.name == "conv1":
             return None
-        return Exchange("tower", reader=0 if layer.name == "fc8" and self.options.fc8 == "first" else None)
+        if layer.name == "fc8" and self.options.fc8 == "first":
+            return Exchange("tower", reader=0, wire=self.options.wire)
+        return Exchange("tower", wire=self.options.wire, overlap=self.options.overlap)

@@ -3,15 +3,21 @@
 What crosses is the gradient, 243.9 MB for the network of 2012 however small the batch is: 96 % of it belongs to the fully connected layers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from torch import nn
 
 from dist_alexnet.config import check_positive
+from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.network import Network
+from dist_alexnet.parallel.exchange import Wire
 from dist_alexnet.parallel.gradients import BUCKET_MIB, DataParallel
+from dist_alexnet.parallel.placement import Placement, Shard, interval, length
+from dist_alexnet.parallel.predict import Collective
+from dist_alexnet.parallel.sharded_update import ShardedUpdate
 from dist_alexnet.parallel.strategy import Strategy
+from dist_alexnet.training.optimizer import VelocitySGD
 
 
 @dataclass(frozen=True)
@@ -19,6 +25,8 @@ class DdpOptions:
     """Options of `ddp`."""
 
     bucket_mib: float = BUCKET_MIB  # gradients that travel in one message, in MiB; smaller ones start earlier, larger ones cost less each
+    gradient_wire: Wire = "full"  # bfloat16 or float16: half the bytes, and no longer exact
+    shard_optimizer: bool = False  # each rank keeps the momentum of a part of every tensor, updates it and tells the others
 
     def __post_init__(self) -> None:
         check_positive("strategy.options", self, "bucket_mib")
@@ -29,13 +37,46 @@ class Ddp(Strategy):
 
     name = "ddp"
     Options = DdpOptions
+    _sharded: ShardedUpdate | None = None
 
     def axes(self, world_size: int) -> Mapping[str, int]:
         """One axis; any number of ranks."""
         return {"data": world_size}
 
+    def validate(self) -> None:
+        """Any model will do."""
+        self.gradient_wire = self.options.gradient_wire
+
+    def momentum(self, layer: Layer) -> Mapping[str, Placement]:
+        """With the weights, or in parts."""
+        return {"data": Shard(0)} if self.options.shard_optimizer else {}
+
     def parallelize(self, network: Network) -> nn.Module:
         """The network in torch's DDP."""
         if self.world.world_size == 1:
             return network
-        return DataParallel(network, self.channel("data"), self.options.bucket_mib)
+        return DataParallel(network, self.channel("data"), self.options.bucket_mib, self.gradient_wire)
+
+    def updated(self, network: Network) -> dict[str, nn.Parameter]:
+        """All parameters, or this rank's part of each."""
+        if self.world.world_size == 1 or not self.options.shard_optimizer:
+            return super().updated(network)
+        self._sharded = ShardedUpdate(network, self.channel("data"))
+        return self._sharded.own
+
+    def update(self, net: nn.Module, optimizer: VelocitySGD, lr: float) -> None:
+        """Of all parameters, or of this rank's part and then of the others'."""
+        if not self._sharded:
+            super().update(net, optimizer, lr)
+            return
+        self._sharded.take_gradients()
+        optimizer.step_at(lr)
+        self._sharded.gather()
+
+    def collectives(self, global_batch: int) -> Iterator[Collective]:
+        """The gradients, and new weights where their update is shared out."""
+        yield from super().collectives(global_batch)
+        if self.options.shard_optimizer and self.world.world_size > 1:
+            rows = [(layer, interval(layer.out_channels, self.momentum(layer), self.mesh, self.coordinate)) for layer in self.layers]
+            own = sum(layer.parameters // layer.out_channels * length(part) for layer, part in rows) * self.item_bytes
+            yield Collective("weights", "all-gather", "forward", ("data",), own * (self.world.world_size - 1))

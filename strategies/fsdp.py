@@ -16,7 +16,6 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.fsdp._fully_shard._fsdp_collectives import DefaultAllGather, DefaultReduceScatter
 from torch.distributed.tensor import DTensor
 
-from dist_alexnet.data.batch import Batch
 from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.network import Draw, Network
 from dist_alexnet.parallel.placement import Placement, Shard
@@ -64,20 +63,18 @@ class Fsdp(Strategy):
 
     def updated(self, network: Network) -> dict[str, nn.Parameter]:
         """This rank's shards as plain tensors: torch's fused SGD does not take DTensors (2.14)."""
+        if self.world.world_size == 1:
+            return super().updated(network)
         shards = {name: _local(parameter) for name, parameter in network.named_parameters()}
         self._shards = {name: nn.Parameter(shard) for name, shard in shards.items() if shard.numel()}
         return self._shards
 
-    def train_step(self, net: nn.Module, optimizer: VelocitySGD, lr: float, batch: Batch, step: int) -> Tensor:
+    def update(self, net: nn.Module, optimizer: VelocitySGD, lr: float) -> None:
         """As ever, but the gradients are handed to the shards that the optimizer knows."""
-        net.zero_grad()
-        loss = self.forward_backward(net, batch, step)
-        with self.clock("optimizer"):
-            for name, parameter in net.named_parameters():
-                if name in self._shards and parameter.grad is not None:
-                    self._shards[name].grad = _local(parameter.grad)
-            optimizer.step_at(lr)
-        return loss
+        for name, parameter in net.named_parameters() if self.world.world_size > 1 else ():
+            if name in self._shards and parameter.grad is not None:
+                self._shards[name].grad = _local(parameter.grad)
+        optimizer.step_at(lr)
 
     def parallelize(self, network: Network) -> nn.Module:
         """Nothing more: `build` has done it."""

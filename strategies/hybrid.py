@@ -16,7 +16,7 @@ from torch import nn
 from dist_alexnet.config import UsageError, check_positive
 from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.network import Network
-from dist_alexnet.parallel.exchange import Exchange
+from dist_alexnet.parallel.exchange import Exchange, Wire
 from dist_alexnet.parallel.gradients import BUCKET_MIB, DataParallel
 from dist_alexnet.parallel.placement import Owner, Placement, Shard
 from dist_alexnet.parallel.strategy import Strategy
@@ -27,6 +27,8 @@ class HybridOptions:
     """Options of `hybrid`."""
 
     fc8: Literal["split", "first"] = "split"  # half of the classes on each rank of a pair | all on its first, as in 2012
+    wire: Wire = "full"  # bfloat16 or float16: half the bytes between the towers, and no longer exact; the authors tried float16
+    overlap: bool = True  # hide an exchange behind the half of the layer's product whose input is already here
     bucket_mib: float = BUCKET_MIB  # gradients that travel in one message, in MiB
 
     def __post_init__(self) -> None:
@@ -70,10 +72,12 @@ class Hybrid(Strategy):
         return {"tower": Shard(0)}
 
     def exchange(self, layer: Layer) -> Exchange | None:
-        """The layers that read both towers."""
-        if layer.name not in ("conv3", "fc6", "fc7", "fc8"):
+        """The layers that read both towers: conv3 and the fully connected ones, unless model.connect says otherwise."""
+        if layer.groups > 1 or layer.name == "conv1":
             return None
-        return Exchange("tower", reader=0 if layer.name == "fc8" and self.options.fc8 == "first" else None)
+        if layer.name == "fc8" and self.options.fc8 == "first":
+            return Exchange("tower", reader=0, wire=self.options.wire)
+        return Exchange("tower", wire=self.options.wire, overlap=self.options.overlap)
 
     def parallelize(self, network: Network) -> nn.Module:
         """This rank's towers in torch's DDP, over the ranks with the same tower."""

@@ -9,7 +9,7 @@ from torch._C._distributed_c10d import GradBucket
 from torch.futures import Future
 from torch.nn.parallel import DistributedDataParallel
 
-from dist_alexnet.parallel.exchange import Channel
+from dist_alexnet.parallel.exchange import WIRE_DTYPES, Channel, Wire
 from dist_alexnet.parallel.traffic import all_reduce_bytes
 
 BUCKET_MIB = 25.0  # torch's default
@@ -21,7 +21,7 @@ class DataParallel(DistributedDataParallel):
     They are summed, not averaged as DDP does by itself: every rank's loss is already divided by the size of the global batch.
     """
 
-    def __init__(self, network: nn.Module, channel: Channel, bucket_mib: float = BUCKET_MIB) -> None:
+    def __init__(self, network: nn.Module, channel: Channel, bucket_mib: float = BUCKET_MIB, wire: Wire = "full") -> None:
         super().__init__(
             network,
             process_group=channel.group,
@@ -29,16 +29,18 @@ class DataParallel(DistributedDataParallel):
             gradient_as_bucket_view=True,
             init_sync=False,  # every rank draws the same initial weights, and a broken draw must not be hidden
         )
-        self._channel = channel
+        self._channel, self._wire = channel, wire
         self._last_bucket_sent = 0.0
         self.register_comm_hook(state=None, hook=self._sum_bucket)
 
     def _sum_bucket(self, _: Any, bucket: GradBucket) -> Future[Tensor]:
         buffer = bucket.buffer()
-        self._channel.traffic.add("gradients", "backward", all_reduce_bytes(buffer.nbytes, self._channel.size))
-        work = dist.all_reduce(buffer, group=self._channel.group, async_op=True)
+        rounded = buffer if self._wire == "full" else buffer.to(WIRE_DTYPES[self._wire])
+        self._channel.traffic.add("gradients", "backward", all_reduce_bytes(rounded.nbytes, self._channel.size))
+        work = dist.all_reduce(rounded, group=self._channel.group, async_op=True)
         self._last_bucket_sent = time.perf_counter()
-        return work.get_future().then(lambda future: future.value()[0])
+        # Into the bucket, which the gradients are views of.
+        return work.get_future().then(lambda future: future.value()[0] if rounded is buffer else buffer.copy_(future.value()[0]))
 
     def exposed_seconds(self) -> float:
         """Seconds since the last bucket was sent: when the backward pass has just ended, what it waited for the others."""

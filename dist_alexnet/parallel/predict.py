@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dist_alexnet.parallel.batch_to_model import ROW_LABEL_BYTES, BatchToModel
-from dist_alexnet.parallel.exchange import WIRE_DTYPES
+from dist_alexnet.parallel.exchange import WIRE_DTYPES, Wire
 from dist_alexnet.parallel.loss import STATISTICS
 from dist_alexnet.parallel.placement import Replicate, length
 from dist_alexnet.parallel.traffic import Bytes, Direction, all_reduce_bytes
@@ -36,8 +36,8 @@ def collectives(tables: Tables, global_batch: int) -> Iterator[Collective]:
         exchange = tables.exchange(layer)
         if exchange is None or tables.mesh[exchange.axis] == 1:
             continue
-        item = WIRE_DTYPES[exchange.wire].itemsize if exchange.wire in WIRE_DTYPES else tables.item_bytes
-        place, map_bytes, axes = tables.coordinate[exchange.axis], before.result_size**2 * item, (exchange.axis,)
+        map_bytes = before.result_size**2 * wire_bytes(exchange.wire, tables)
+        place, axes = tables.coordinate[exchange.axis], (exchange.axis,)
         if isinstance(exchange, BatchToModel):
             brought = tables.rows_along(exchange.axis, global_batch)
             parts = [count * before.out_channels * map_bytes for count in brought]
@@ -55,6 +55,11 @@ def collectives(tables: Tables, global_batch: int) -> Iterator[Collective]:
     yield from _gradients(tables)
 
 
+def wire_bytes(wire: Wire, tables: Tables) -> int:
+    """Bytes of a number on its way."""
+    return WIRE_DTYPES[wire].itemsize if wire in WIRE_DTYPES else tables.item_bytes
+
+
 def _gradients(tables: Tables) -> Iterator[Collective]:
     """Of each layer over those of the row axes on which it is replicated."""
     held: dict[tuple[str, ...], int] = {}
@@ -68,4 +73,5 @@ def _gradients(tables: Tables) -> Iterator[Collective]:
         for axis in axes:
             ranks *= tables.mesh[axis]
         if ranks > 1 and elements:
-            yield Collective("gradients", "all-reduce", "backward", axes, all_reduce_bytes(elements * tables.item_bytes, ranks))
+            item = wire_bytes(tables.gradient_wire, tables)
+            yield Collective("gradients", "all-reduce", "backward", axes, all_reduce_bytes(elements * item, ranks))

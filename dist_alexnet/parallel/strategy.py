@@ -96,8 +96,12 @@ class Strategy(Tables, ABC):
         net.zero_grad()
         loss = self.forward_backward(net, batch, step)
         with self.clock("optimizer"):
-            optimizer.step_at(lr)
+            self.update(net, optimizer, lr)
         return loss
+
+    def update(self, net: nn.Module, optimizer: VelocitySGD, lr: float) -> None:
+        """From gradients to new weights, on every rank that holds some."""
+        optimizer.step_at(lr)
 
     def parallelize(self, network: Network) -> nn.Module:
         """The module to call, around this rank's share of the network: here gradients are summed over "data"."""

@@ -11,7 +11,7 @@ from dist_alexnet.config import Config
 from dist_alexnet.model.layers import Layer, describe
 from dist_alexnet.parallel.batch_to_model import BatchToModel
 from dist_alexnet.parallel.checks import check_batch, check_tables
-from dist_alexnet.parallel.exchange import Exchange
+from dist_alexnet.parallel.exchange import Exchange, Wire
 from dist_alexnet.parallel.placement import Placement, Shard, interval, length
 from dist_alexnet.parallel.predict import Collective, collectives
 from dist_alexnet.parallel.traffic import Traffic
@@ -32,6 +32,7 @@ class Tables(ABC):
     name: ClassVar[str]  # = file name = entry point = config value = metric label
     default_ranks: ClassVar[int] = 2  # where nobody says how many
     Options: ClassVar[type] = NoOptions  # frozen dataclass: the fields of `strategy.options`, so that typos fail
+    gradient_wire: Wire = "full"  # how gradients travel that are summed over ranks
     row_axes: ClassVar[tuple[str, ...]] = ("data",)  # mesh axes over which the rows of a batch are split
 
     # ------------------------------------------------------------------ what a strategy says about itself

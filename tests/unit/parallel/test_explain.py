@@ -72,7 +72,7 @@ def test_impossible_plans_are_refused(strategy: str, ranks: int, message: str) -
 
 
 def test_options_are_checked() -> None:
-    with pytest.raises(UsageError, match=r"strategy.options of channel_split: Key 'fc88' .* \(its options: fc8\)"):
+    with pytest.raises(UsageError, match=r"strategy.options of channel_split: Key 'fc88' .* \(its options: fc8, wire, overlap\)"):
         plan_of("channel_split", fc88="split")
     with pytest.raises(UsageError, match="strategy.options of single: .*its options: none"):
         plan_of("single", fc8="split")
