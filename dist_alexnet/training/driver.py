@@ -1,9 +1,13 @@
 """The person's side of a run: check everything, start the ranks, follow them, relay signals, say how it ended."""
 
+import atexit
 import json
+import os
 import shutil
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -14,18 +18,26 @@ from dist_alexnet.training.job import NonFiniteLoss, RankFailure, RunDirectory, 
 from dist_alexnet.training.launcher import Launcher, RankFunction
 
 POLL_S = 0.1
+REPEAT_S = 0.5  # `timeout` and some batch systems send one signal twice, to the process and to its group: that is not asking twice
+KILL_WAIT_S = 10.0  # for ranks that were killed to end
 FULL_DISK_BYTES = 2**16
 
 Record = dict[str, Any]
 
 
 class Signals:
-    """The first SIGINT or SIGTERM asks the ranks for a checkpoint, the second ends them."""
+    """The first SIGINT or SIGTERM asks the ranks for a checkpoint, each further one ends them."""
 
-    def __init__(self, directory: RunDirectory, launcher: Launcher, say: Callable[[str], None]) -> None:
+    def __init__(self, directory: RunDirectory, launcher: Launcher) -> None:
         self.received: int | None = None
-        self.twice = False
-        self._directory, self._launcher, self._say = directory, launcher, say
+        self.killed_at: float | None = None
+        self._directory, self._launcher = directory, launcher
+        self._first_at = 0.0
+
+    @property
+    def given_up(self) -> bool:
+        """The ranks were killed and have had their time to end."""
+        return self.killed_at is not None and time.monotonic() > self.killed_at + KILL_WAIT_S
 
     @contextmanager
     def handled(self) -> Iterator[None]:
@@ -39,12 +51,27 @@ class Signals:
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.received is None:
-            self.received = number
+            self.received, self._first_at = number, time.monotonic()
             self._directory.stop_request.touch()
-            self._say("stopping after this step, with a checkpoint; once more to stop at once")
-        else:
-            self.twice = True
+        elif time.monotonic() > self._first_at + REPEAT_S:
+            self.killed_at = self.killed_at or time.monotonic()
             self._launcher.kill()
+
+
+class Ranks(threading.Thread):
+    """The launcher at work. In a thread of its own: the main one takes the signals."""
+
+    def __init__(self, function: RankFunction, directory: RunDirectory, launcher: Launcher) -> None:
+        super().__init__(name="ranks", daemon=True)
+        self.error: BaseException | None = None
+        self._function, self._directory, self._launcher = function, directory, launcher
+
+    def run(self) -> None:
+        """Run the ranks; what went wrong is left in `error`."""
+        try:
+            self._launcher.run(self._function, self._directory)
+        except BaseException as error:  # handed to the main thread
+            self.error = error
 
 
 def execute(
@@ -67,30 +94,38 @@ def execute(
     """
     directory.summary.unlink(missing_ok=True)
     seen = directory.metrics.stat().st_size if directory.metrics.exists() else 0
-    errors: list[BaseException] = []
-
-    def launch() -> None:
-        try:
-            launcher.run(function, directory)
-        except BaseException as error:  # handed to the main thread
-            errors.append(error)
-
-    signals = Signals(directory, launcher, say)
-    ranks = threading.Thread(target=launch, name="ranks", daemon=True)
+    signals, ranks, told = Signals(directory, launcher), Ranks(function, directory, launcher), False
     with signals.handled():
         ranks.start()
-        while ranks.is_alive():
+        while ranks.is_alive() and not signals.given_up:
             ranks.join(POLL_S)
+            if signals.received and not told:  # here, not in the handler, which may have interrupted another line
+                told = True
+                say("stopping after this step, with a checkpoint; once more to stop at once")
+            if signals.killed_at:
+                launcher.kill()  # again: it may have been about to start them
             seen = _follow(directory, seen, follow)
     _follow(directory, seen, follow)
     directory.stop_request.unlink(missing_ok=True)
-    if signals.twice and signals.received:
-        raise TrainingFailed("stopped at once; --resume auto goes back to the last checkpoint", exit_code=128 + signals.received)
-    if errors:
-        raise _explain(errors[0], directory) from errors[0]
+    exit_code = 128 + signals.received if signals.received else 0
+    if signals.killed_at:
+        if ranks.is_alive():
+            atexit.register(_leave, exit_code)
+        raise TrainingFailed("stopped at once; --resume auto goes back to the last checkpoint", exit_code=exit_code)
+    if ranks.error:
+        raise _explain(ranks.error, directory) from ranks.error
     summary: Record = json.loads(directory.summary.read_text())
-    stopped_by = signals.received if summary["status"] == "stopped" else None
-    return summary, 128 + stopped_by if stopped_by else 0
+    return summary, exit_code if summary["status"] == "stopped" else 0
+
+
+def _leave(exit_code: int) -> None:
+    """End this process though the launcher is still in it. First of the exit handlers, being the last that was registered.
+
+    The others would not return: multiprocessing waits without limit for children that the launcher goes on starting or cannot reap.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(exit_code)
 
 
 def _follow(directory: RunDirectory, seen: int, follow: Callable[[Record], None]) -> int:
