@@ -5,8 +5,8 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 import uuid
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING
 
 from dist_alexnet.training.job import RunDirectory, TrainingFailed
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 ORPHAN_POLL_S = 1.0
+LEFT_TO_DRIVER = {signal.SIGINT, signal.SIGTERM}  # they reach the whole process group, and it is the driver who asks the ranks to stop
 
 
 class LocalLauncher(Launcher):
@@ -45,7 +46,8 @@ class LocalLauncher(Launcher):
             max_restarts=0,
             monitor_interval=0.1,
         )
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # of this thread and, inherited, of ranks that still import torch
+        resource_tracker.ensure_running()  # now, because its start unblocks these signals again (Python 3.11)
+        signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_DRIVER)  # of this thread and, inherited, of the ranks from their first moment
         try:
             elastic_launch(config, _run_unless_orphaned)(function, os.getpid())
         except ChildFailedError as error:
@@ -58,22 +60,26 @@ class LocalLauncher(Launcher):
 
 
 def _run_unless_orphaned(function: RankFunction, parent: int) -> None:
-    """Run, and die with the driver: were it killed, its ranks would go on writing to a run that somebody resumes."""
+    """Run, and die with the driver: were it killed, its ranks would go on writing to a run that somebody resumes.
+
+    Die too when the driver sends SIGTERM, which is how elastic ends the others when a rank has failed. From anybody else it is ignored.
+    """
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(ORPHAN_POLL_S)
+            sent = signal.sigtimedwait(LEFT_TO_DRIVER, ORPHAN_POLL_S)
+            if sent and (sent.si_signo, sent.si_pid) == (signal.SIGTERM, parent):
+                break
         os.kill(os.getpid(), signal.SIGKILL)
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal group; it is the driver who asks the ranks to stop
+    signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_DRIVER)  # of all threads of a rank, so that `watch` gets them
     threading.Thread(target=watch, daemon=True).start()
     function()
 
 
 def _explain(error: "ChildFailedError") -> TrainingFailed:
-    """Name the rank that died of a signal, if one did (elastic itself ends the others with SIGTERM), else the first that failed."""
-    for rank, failure in sorted(error.failures.items()):
-        if failure.exitcode < 0 and -failure.exitcode != signal.SIGTERM:
-            return TrainingFailed(f"rank {rank} was killed by {signal.Signals(-failure.exitcode).name}", killed=True)
+    """Name the rank that failed first; elastic has ended the others."""
     rank, failure = error.get_first_failure()
+    if failure.exitcode < 0:
+        return TrainingFailed(f"rank {rank} was killed by {signal.Signals(-failure.exitcode).name}", killed=True)
     return TrainingFailed(f"rank {rank} ended with exit code {failure.exitcode}")
