@@ -33,7 +33,7 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.device_mesh import DeviceMesh
 from torch.nn import functional
 
 from dist_alexnet.config import Config
@@ -42,6 +42,7 @@ from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.network import Draw, MaskWatcher, Network, Share
 from dist_alexnet.parallel.exchange import Channel, Exchange, gather_shards
 from dist_alexnet.parallel.gradients import DataParallel
+from dist_alexnet.parallel.groups import connect_mesh
 from dist_alexnet.parallel.loss import sharded_cross_entropy
 from dist_alexnet.parallel.overlap import OverlappedProduct
 from dist_alexnet.parallel.tables import DTYPES, Tables
@@ -63,7 +64,7 @@ class Strategy(Tables, ABC):
     def connect(self) -> None:
         """Build the DeviceMesh and its groups. Every rank calls it, once."""
         if self.world.world_size > 1:
-            self._device_mesh = init_device_mesh(self.world.device.type, tuple(self.mesh.values()), mesh_dim_names=tuple(self.mesh))
+            self._device_mesh = connect_mesh(self.world, self.mesh, self.config.launch.timeout_s)
 
     @property
     def device_mesh(self) -> DeviceMesh:

@@ -1,5 +1,6 @@
 """What the ranks of a run tell each other besides gradients and activations: a few numbers, over gloo, on the host."""
 
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -11,10 +12,11 @@ from dist_alexnet.parallel.world import World
 class Agreement:
     """Makes every rank take the same decision at the same step."""
 
-    def __init__(self, world: World) -> None:
-        """Every rank makes one, at the same time."""
+    def __init__(self, world: World, timeout_s: float) -> None:
+        """Every rank makes one, at the same time. A rank that waits longer than `timeout_s` for the others fails."""
         self._world = world
-        self._group: Any = dist.new_group(backend="gloo") if world.world_size > 1 else None
+        timeout = timedelta(seconds=timeout_s)  # a new group does not have that of the default group, but torch's 30 minutes
+        self._group: Any = dist.new_group(backend="gloo", timeout=timeout) if world.world_size > 1 else None
 
     def sum(self, *values: float) -> list[float]:
         """Element-wise sum over the ranks, in float64."""

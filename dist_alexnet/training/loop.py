@@ -43,7 +43,7 @@ class Training:
         self.net = strategy.parallelize(self.network)
         self.optimizer = VelocitySGD(strategy.updated(self.network), self.config.train)
         self.schedule = Schedule(self.config.train)
-        self.agreement = Agreement(strategy.world)
+        self.agreement = Agreement(strategy.world, self.config.launch.timeout_s)
         self.meter = Meter(strategy, self.agreement)
         self.progress = Progress()
         if job.resume:

@@ -66,7 +66,7 @@ def evaluate_rank(job: Job) -> None:
         load_tensors(job.resume, strategy, network, optimizer=None)
         loader = Loader(images, config.data, config.model.image_size, world.device, config.train.seed)
         with closing(loader.eval_batches(config.train.global_batch, strategy.rows)) as batches:
-            result = evaluate(strategy, network, batches, Agreement(world))
+            result = evaluate(strategy, network, batches, Agreement(world, config.launch.timeout_s))
         if world.rank == 0:
             job.directory.summary.write_text(json.dumps({"status": "completed", "val": result.as_dict()}))
 
@@ -82,7 +82,7 @@ def rank_process(config: Config, directory: RunDirectory) -> Iterator[Strategy]:
     try:
         world = World.from_environment(config.launch.device)
         with _process_group(world, config):
-            nodes = tuple(Agreement(world).gather(socket.gethostname()))
+            nodes = tuple(Agreement(world, config.launch.timeout_s).gather(socket.gethostname()))
             strategy: Strategy = registry.load(registry.STRATEGIES, config.strategy.name)(config, replace(world, nodes=nodes))
             strategy.connect()
             yield strategy
