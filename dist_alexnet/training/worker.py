@@ -94,13 +94,10 @@ def rank_process(config: Config, directory: RunDirectory) -> Iterator[Strategy]:
 
 @contextmanager
 def _process_group(world: World, config: Config) -> Iterator[None]:
-    """Join the others, unless the caller (Ray Train) has done so already."""
+    """Join the others, for the time of a run."""
     torch.set_num_threads(config.launch.threads)
     if world.device.type == "cuda":
         torch.cuda.set_device(world.device)
-    if dist.is_initialized():
-        yield
-        return
     backend = "nccl" if world.device.type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=timedelta(seconds=config.launch.timeout_s))
     yield
