@@ -36,7 +36,7 @@ def evaluate(
     with tempfile.TemporaryDirectory(prefix="dist-alexnet-eval-") as folder:
         job, ranks = prepare_evaluation(checkpoint, typed, RunDirectory(Path(folder)))
         try:
-            summary, exit_code = execute(partial(evaluate_rank, job), job.directory, ranks, lambda record: None, _warn)
+            summary, _ = execute(partial(evaluate_rank, job), job.directory, ranks, lambda record: None, _warn, saves=False)
         except TrainingFailed as error:
             print(f"{error.trace}error: {error}", file=sys.stderr)
             sys.exit(error.exit_code)
@@ -46,7 +46,6 @@ def evaluate(
     else:
         print(f"{job.resume}: {result['images']:,} images")
         print(f"top-1 error {result['top1_error']:.2%}   top-5 error {result['top5_error']:.2%}   loss {result['loss']:.4f}")
-    sys.exit(exit_code)
 
 
 def _warn(line: str) -> None:

@@ -26,12 +26,12 @@ Record = dict[str, Any]
 
 
 class Signals:
-    """The first SIGINT or SIGTERM asks the ranks for a checkpoint, each further one ends them."""
+    """The first SIGINT or SIGTERM asks the ranks for a checkpoint, if they write any; each further one ends them."""
 
-    def __init__(self, directory: RunDirectory, launcher: Launcher) -> None:
+    def __init__(self, directory: RunDirectory, launcher: Launcher, saves: bool) -> None:
         self.received: int | None = None
         self.killed_at: float | None = None
-        self._directory, self._launcher = directory, launcher
+        self._directory, self._launcher, self._saves = directory, launcher, saves
         self._first_at = 0.0
 
     @property
@@ -53,7 +53,7 @@ class Signals:
         if self.received is None:
             self.received, self._first_at = number, time.monotonic()
             self._directory.stop_request.touch()
-        elif time.monotonic() > self._first_at + REPEAT_S:
+        if not self._saves or time.monotonic() > self._first_at + REPEAT_S:
             self.killed_at = self.killed_at or time.monotonic()
             self._launcher.kill()
 
@@ -75,7 +75,12 @@ class Ranks(threading.Thread):
 
 
 def execute(
-    function: RankFunction, directory: RunDirectory, launcher: Launcher, follow: Callable[[Record], None], say: Callable[[str], None]
+    function: RankFunction,
+    directory: RunDirectory,
+    launcher: Launcher,
+    follow: Callable[[Record], None],
+    say: Callable[[str], None],
+    saves: bool = True,
 ) -> tuple[Record, int]:
     """Run a function on all ranks to its end.
 
@@ -85,6 +90,7 @@ def execute(
         launcher: of the ranks.
         follow: called with each new record of metrics.jsonl, as it appears.
         say: called with a line for the person.
+        saves: the function heeds a request to stop, and leaves a checkpoint; otherwise the first signal ends the ranks.
 
     Returns:
         The summary, and the exit code: 0, or 130 or 143 if a signal stopped the run after a checkpoint.
@@ -94,12 +100,12 @@ def execute(
     """
     directory.summary.unlink(missing_ok=True)
     seen = directory.metrics.stat().st_size if directory.metrics.exists() else 0
-    signals, ranks, told = Signals(directory, launcher), Ranks(function, directory, launcher), False
+    signals, ranks, told = Signals(directory, launcher, saves), Ranks(function, directory, launcher), False
     with signals.handled():
         ranks.start()
         while ranks.is_alive() and not signals.given_up:
             ranks.join(POLL_S)
-            if signals.received and not told:  # here, not in the handler, which may have interrupted another line
+            if signals.received and not signals.killed_at and not told:  # here, not in the handler, which may have interrupted another line
                 told = True
                 say("stopping after this step, with a checkpoint; once more to stop at once")
             if signals.killed_at:
@@ -111,7 +117,8 @@ def execute(
     if signals.killed_at:
         if ranks.is_alive():
             atexit.register(_leave, exit_code)
-        raise TrainingFailed("stopped at once; --resume auto goes back to the last checkpoint", exit_code=exit_code)
+        hint = "; --resume auto goes back to the last checkpoint" if saves else ""
+        raise TrainingFailed(f"stopped at once{hint}", exit_code=exit_code)
     if ranks.error:
         raise _explain(ranks.error, directory) from ranks.error
     summary: Record = json.loads(directory.summary.read_text())

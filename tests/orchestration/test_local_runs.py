@@ -173,6 +173,19 @@ def test_every_strategy_evaluates_every_checkpoint_alike(whole: Path, dist_alexn
         assert found["loss"] == pytest.approx(expected["loss"], rel=1e-5)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_evaluation_ends_at_the_first_signal(whole: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "dist_alexnet", "eval", str(whole)]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not ranks_of(run):
+        assert run.poll() is None, run.communicate()[1]
+        time.sleep(0.01)
+    os.killpg(run.pid, number)
+    output, errors = run.communicate(timeout=60)
+    assert (run.returncode, output, errors) == (128 + number, "", "error: stopped at once\n")
+    assert ranks_of(run) == []
+
+
 def test_a_loss_that_is_no_number_stops_the_run_with_advice(dist_alexnet: Command) -> None:
     result = dist_alexnet("train", "-c", "tiny.yaml", "--name", "nan", "train.lr=1e9")
     assert result.returncode == 1
