@@ -45,7 +45,7 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
     """
     try:
         state: dict[str, Any] = json.loads((checkpoint / STATE_FILE).read_text())
-        state["step"], state["position"], state["config"]
+        state["step"] + state["position"], dict(state["config"]["model"]), list(state["classes"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"checkpoint {checkpoint} has no readable {STATE_FILE} ({error}); use an older checkpoint") from None
     return state
@@ -56,9 +56,9 @@ def check_tensors(checkpoint: Path, shapes: Mapping[str, tuple[int, ...]]) -> No
     elements: dict[str, int] = defaultdict(int)
     tails: dict[str, list[int]] = {}
     for file in sorted(checkpoint.glob("*.safetensors")):
-        for name, entry in _read_header(file).items():
-            elements[name] += math.prod(entry["shape"])
-            tails[name] = entry["shape"][1:]
+        for name, shape in _read_header(file).items():
+            elements[name] += math.prod(shape)
+            tails[name] = list(shape[1:])
     for name, shape in shapes.items():
         if name not in elements:
             raise UsageError(f"checkpoint {checkpoint} lacks {name}: another network, or a file of it is missing")
@@ -67,17 +67,18 @@ def check_tensors(checkpoint: Path, shapes: Mapping[str, tuple[int, ...]]) -> No
             raise UsageError(f"checkpoint {checkpoint} has {name} of shape {there}, this run needs {list(shape)}: another model section")
 
 
-def _read_header(file: Path) -> dict[str, Any]:
-    """Header of a safetensors file, whose length must agree with it: 8 bytes of length, JSON, data."""
+def _read_header(file: Path) -> dict[str, tuple[int, ...]]:
+    """Name -> shape, from the header of a safetensors file, whose length must agree with it: 8 bytes of length, JSON, data."""
     size = file.stat().st_size
     try:
         with file.open("rb") as stream:
             (length,) = struct.unpack("<Q", stream.read(8))
             header: dict[str, Any] = json.loads(stream.read(min(length, size)))
         header.pop("__metadata__", None)
-        end = 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
-    except (OSError, ValueError, KeyError, struct.error):
+        end = 8 + length + max((int(entry["data_offsets"][1]) for entry in header.values()), default=0)
+        shapes = {name: tuple(int(size) for size in entry["shape"]) for name, entry in header.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, struct.error):
         raise UsageError(f"{file} is not a safetensors file, or cut short; use an older checkpoint") from None
     if size != end:
         raise UsageError(f"{file} has {size} bytes, its header says {end}: it is truncated; use an older checkpoint")
-    return header
+    return shapes

@@ -1,6 +1,7 @@
 """Checkpoints seen from outside: what is missing or cut short is named."""
 
 import json
+import struct
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def checkpoint(tmp_path: Path) -> Path:
     folder.mkdir(parents=True)
     for number in range(2):
         save_file({"conv1.weight": torch.zeros(4, 3, 2, 2), "conv1.bias": torch.zeros(4)}, folder / f"shard-{number}.safetensors")
-    (folder / "state.json").write_text(json.dumps({"step": 7, "position": 56, "config": {}}))
+    (folder / "state.json").write_text(json.dumps({"step": 7, "position": 56, "config": {"model": {}}, "classes": []}))
     (folder.parent / folder_name(9)).mkdir()
     return folder
 
@@ -60,7 +61,28 @@ def test_a_missing_tensor_is_named(checkpoint: Path) -> None:
         check_tensors(checkpoint, {"conv2.weight": (1,)})
 
 
-@pytest.mark.parametrize("content", ["", "[1]", '{"step": 1}', "{"])
+@pytest.mark.parametrize(
+    "header", [b"[]", b"3", b'{"a": 1}', b'{"a": {"data_offsets": [0, 0]}}', b'{"a": {"data_offsets": 1, "shape": []}}']
+)
+def test_a_header_that_describes_no_tensors(checkpoint: Path, header: bytes) -> None:
+    (checkpoint / "shard-1.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    with pytest.raises(UsageError, match=r"shard-1.safetensors is not a safetensors file, or cut short"):
+        check_tensors(checkpoint, SHAPES)
+
+
+UNREADABLE = {
+    "empty": "",
+    "no object": "[1]",
+    "cut short": "{",
+    "no position": '{"step": 1, "config": {"model": {}}, "classes": []}',
+    "step is text": '{"step": "1", "position": 2, "config": {"model": {}}, "classes": []}',
+    "config is a number": '{"step": 1, "position": 2, "config": 3, "classes": []}',
+    "no model": '{"step": 1, "position": 2, "config": {}, "classes": []}',
+    "no classes": '{"step": 1, "position": 2, "config": {"model": {}}}',
+}
+
+
+@pytest.mark.parametrize("content", UNREADABLE.values(), ids=UNREADABLE)
 def test_an_unreadable_state_is_named(checkpoint: Path, content: str) -> None:
     (checkpoint / "state.json").write_text(content)
     with pytest.raises(UsageError, match=r"has no readable state.json"):
