@@ -27,7 +27,7 @@ def evaluate(
 
     Any strategy and number of ranks may evaluate a checkpoint that any other has written. Default: the data it was trained on.
     """
-    typed = ["launch.threads=0", *options.as_overrides(locals())]
+    typed = options.as_overrides(locals())
     from dist_alexnet.training.driver import execute
     from dist_alexnet.training.job import RunDirectory, TrainingFailed
     from dist_alexnet.training.prepare import prepare_evaluation

@@ -13,7 +13,7 @@ import json
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,15 +66,33 @@ class RunDirectory:
         return self.path / "logs" / f"rank_{rank}.error.json"
 
     def create(self) -> None:
-        """Make the folder.
+        """Make the folder, or take one that is there as it is: another process may be training in it.
 
         Raises:
             UsageError: it cannot be written.
         """
-        try:
+        with self.writing():
             self.log(0).parent.mkdir(parents=True, exist_ok=True)
-            for stale in (self.stop_request, *self.log(0).parent.glob("rank_*.error.json")):  # of an attempt before this one
+
+    def begin(self, config: str, environment: str) -> None:
+        """Begin an attempt in a folder that is ours alone: forget how the one before it ended, write config.yaml and env.json.
+
+        Raises:
+            UsageError: it cannot be written.
+        """
+        with self.writing():
+            for stale in (self.stop_request, *self.log(0).parent.glob("rank_*.error.json")):
                 stale.unlink(missing_ok=True)
+            for path, text in ((self.config, config), (self.environment, environment)):
+                part = path.with_name(f"{path.name}.unfinished")  # where the disk is full, half a file stays under this name
+                part.write_text(text)
+                part.rename(path)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Say in one line what stands in the way of writing (UsageError)."""
+        try:
+            yield
         except OSError as error:
             raise UsageError(f"cannot write {self.path}: {error.strerror}; type --output-dir with a folder you can write to") from None
 

@@ -3,27 +3,27 @@
 import fcntl
 import json
 import os
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-import yaml
-
 from dist_alexnet.config import Config, UsageError
 from dist_alexnet.data import synth
 from dist_alexnet.data.image_set import ImageSet, check_sizes, open_data
-from dist_alexnet.model.layers import describe, parameter_shapes
 from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.explain import Plan, plan, with_generated_classes
 from dist_alexnet.resolve import PAPER, QUICKSTART, read_preset, resolve, to_yaml
 from dist_alexnet.telemetry.environment import describe_machine, versions
-from dist_alexnet.training.checkpoint_files import check_tensors, find_checkpoint, list_checkpoints, read_state
+from dist_alexnet.training.checkpoint_files import find_checkpoint, list_checkpoints
 from dist_alexnet.training.job import Job, RunDirectory
 from dist_alexnet.training.launcher import Launcher
+from dist_alexnet.training.resume import check_resume, check_same_network, config_of_checkpoint, config_of_run
 
 MAX_NAME_BYTES = 255  # of a file system
+OUTPUT_DIR = Path("runs")  # where nobody says another
 SYNTH_FOLDER = ".data"  # in the output directory, which all nodes of a cluster see
 
 
@@ -75,11 +75,8 @@ def prepare(request: Request) -> Prepared:
         raise UsageError(f"{data} has {len(train)} training images, fewer than one batch of {batch}; type -b {len(train)} or less")
     config = _with_classes(config, train, data)
     if checkpoint:
-        _check_resume(config, checkpoint, train)
-    directory.create()
-    lock = _lock(directory)
-    directory.config.write_text(to_yaml(config))
-    directory.environment.write_text(json.dumps({"versions": versions(), **describe_machine()}, indent=2) + "\n")
+        check_resume(config, checkpoint, train)
+    lock = _begin(directory, config)
     return Prepared(Job(config, directory, data, checkpoint), launcher, plan(config), source, len(train), len(val), lock)
 
 
@@ -90,16 +87,15 @@ def prepare_evaluation(checkpoint: Path, overrides: Sequence[str], directory: Ru
         UsageError: it cannot be done as asked.
     """
     checkpoint = find_checkpoint(checkpoint.absolute())
-    state = read_state(checkpoint)
-    config = resolve(state["config"], overrides)
+    config = resolve(config_of_checkpoint(checkpoint), overrides)
     config = _with_ranks(config)
     launcher = _launcher(config)
     plan(config)
     launcher.validate()
-    output_dir = checkpoint.parent.parent.parent
-    data, train, _ = _open(config, output_dir)
+    in_a_run = checkpoint.parent.name == "checkpoints"
+    data, train, _ = _open(config, checkpoint.parent.parent.parent if in_a_run else OUTPUT_DIR.absolute())
     config = _with_classes(config, train, data)
-    _check_same_network(config, checkpoint, state, train)
+    check_same_network(config, checkpoint, train)
     directory.create()
     return Job(config, directory, data, checkpoint), launcher
 
@@ -120,10 +116,10 @@ def _base(request: Request, checkpoint: Path | None) -> tuple[Mapping[str, Any],
     if request.preset:
         return read_preset(request.preset), request.preset
     if checkpoint:
-        return read_state(checkpoint)["config"], f"of {checkpoint.parent.parent.name}, {checkpoint.name}"
-    started = request.resume and request.name and RunDirectory(request.output_dir / request.name).config
-    if started and started.exists():  # killed before its first checkpoint
-        return yaml.safe_load(started.read_text()), f"of {request.name}"
+        return config_of_checkpoint(checkpoint), f"of {checkpoint.parent.parent.name}, {checkpoint.name}"
+    started = RunDirectory(request.output_dir / request.name) if request.resume and request.name else None
+    if started and started.config.exists():  # killed before its first checkpoint
+        return config_of_run(started), f"of {request.name}"
     has_data = any(override.startswith("data.path=") and override != "data.path=null" for override in request.overrides)
     preset = PAPER if has_data else QUICKSTART
     return read_preset(preset), f"{preset} (the default {'with' if has_data else 'without'} --data)"
@@ -189,38 +185,31 @@ def _open(config: Config, output_dir: Path) -> tuple[Path, ImageSet, ImageSet]:
 def _with_classes(config: Config, train: ImageSet, data: Path) -> Config:
     there = len(train.classes)
     if there < 2:
-        raise UsageError(f"{data} has one class only, {train.classes[0]}; add another, for there is nothing to tell apart")
+        raise UsageError(
+            f"{data} has {there} class ({', '.join(train.classes)}), which leaves nothing to tell apart; type --data with 2 or more"
+        )
     if config.model.classes not in (None, there):
         raise UsageError(f"model.classes={config.model.classes}, but {data} has {there} classes; type model.classes=null")
     return replace(config, model=replace(config.model, classes=there))
 
 
-def _check_resume(config: Config, checkpoint: Path, train: ImageSet) -> None:
-    state = read_state(checkpoint)
-    _check_same_network(config, checkpoint, state, train)
-    if config.train.momentum:
-        check_tensors(checkpoint, {f"momentum.{name}": shape for name, shape in parameter_shapes(describe(config.model)).items()})
-    epoch, steps = state["position"] / len(train), config.train.max_steps
-    if epoch >= config.train.epochs or (steps is not None and state["step"] >= steps):
-        raise UsageError(
-            f"{checkpoint.name} is the end of its run (step {state['step']}, epoch {epoch:.2f}); "
-            f"type more --epochs than {config.train.epochs:g}" + (f" and more --max-steps than {steps}" if steps else "") + " to go on"
-        )
-
-
-def _check_same_network(config: Config, checkpoint: Path, state: Mapping[str, Any], train: ImageSet) -> None:
-    wanted, saved = asdict(config.model), asdict(resolve({"model": state["config"]["model"]}, []).model)
-    if changes := ", ".join(f"model.{key}: {saved[key]} -> {value}" for key, value in wanted.items() if value != saved[key]):
-        raise UsageError(f"the model section is not that of {checkpoint.name} ({changes}); leave it as it was, or start a new run")
-    if state["classes"] != train.classes:
-        raise UsageError(
-            f"{checkpoint.name} was trained on other classes than those of the data set; type --data with the set it was trained on"
-        )
-    check_tensors(checkpoint, parameter_shapes(describe(config.model)))
+def _begin(directory: RunDirectory, config: Config) -> IO[str]:
+    """Take the folder and write into it what is known beforehand; returns its lock. One that cannot be begun is not left behind."""
+    new = not directory.path.exists()
+    directory.create()
+    lock = _lock(directory)  # first of all: what lies there may be of a run that goes on
+    try:
+        directory.begin(to_yaml(config), json.dumps({"versions": versions(), **describe_machine()}, indent=2) + "\n")
+    except UsageError:
+        if new:
+            shutil.rmtree(directory.path, ignore_errors=True)
+        raise
+    return lock
 
 
 def _lock(directory: RunDirectory) -> IO[str]:
-    lock = (directory.path / ".lock").open("w")
+    with directory.writing():
+        lock = (directory.path / ".lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

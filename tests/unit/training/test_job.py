@@ -25,6 +25,8 @@ def test_a_new_attempt_forgets_failures_and_requests_to_stop(tmp_path: Path) -> 
     directory.error(0).write_text("{}")
     directory.stop_request.touch()
     directory.create()
+    assert directory.stop_request.exists(), "whoever has not locked the folder leaves it as it is"
+    directory.begin("", "")
     assert not directory.error(0).exists()
     assert not directory.stop_request.exists()
 
