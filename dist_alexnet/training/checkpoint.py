@@ -91,10 +91,11 @@ def save(folder: Path, strategy: Strategy, network: Network, optimizer: Velocity
         (temporary / STATE_FILE).write_text(json.dumps(asdict(state), indent=1))
         _flush(temporary)
         if target.exists():  # the same step once more, after a resume
-            shutil.rmtree(target)
+            _remove(target)
         temporary.rename(target)
-        for old in list_checkpoints(folder)[:-keep] if keep else ():
-            shutil.rmtree(old)
+        others = [path for path in list_checkpoints(folder) if path != target]
+        for old in others[: max(len(others) + 1 - keep, 0)] if keep else ():
+            _remove(old)
     dist.barrier()
     return target
 
@@ -112,6 +113,13 @@ def _contiguous(tensor: Tensor) -> Tensor:
         shape, stride = tensor.shape, tensor.stride()
         return DTensor.from_local(local, tensor.device_mesh, tensor.placements, shape=shape, stride=stride, run_check=False)
     return tensor.contiguous()
+
+
+def _remove(checkpoint: Path) -> None:
+    """Delete a checkpoint; its name goes first, so that a kill in between does not leave half of one under it."""
+    doomed = checkpoint.with_name(f"{TEMPORARY}old-{checkpoint.name}")
+    checkpoint.rename(doomed)
+    shutil.rmtree(doomed)
 
 
 def _flush(folder: Path) -> None:

@@ -57,6 +57,8 @@ class Training:
     def run(self) -> str:
         """Train to the end, or until somebody asks to stop; leaves a checkpoint and returns "completed" or "stopped"."""
         train, strategy, clock = self.config.train, self.strategy, self.strategy.clock
+        if self._validation_due():  # whoever stopped the run left it to us, and the schedule must hear of it before the next step
+            self._validate()
         batches = self._loader(self.train_images).train_batches(
             train.global_batch, strategy.rows(train.global_batch), self.progress.position
         )

@@ -1,0 +1,104 @@
+"""The training loop and its checkpoints, on one rank in a process of its own."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import yaml
+from safetensors.torch import load_file
+
+from dist_alexnet.config import Config
+from dist_alexnet.data import synth
+from dist_alexnet.parallel import registry
+from dist_alexnet.parallel.world import World
+from dist_alexnet.resolve import resolve
+from dist_alexnet.telemetry.metrics import MetricsFile
+from dist_alexnet.testing.ranks import run_on_ranks
+from dist_alexnet.training import checkpoint, loop
+from dist_alexnet.training.checkpoint_files import list_checkpoints
+from dist_alexnet.training.evaluation import Validation
+from dist_alexnet.training.job import Job, RunDirectory
+from dist_alexnet.training.loop import Training
+
+TINY = """
+model: {classes: 4, image_size: 36, init: fan_in, widths: {conv1: 8, conv2: 12, conv3: 16, conv4: 16, conv5: 12, fc6: 20, fc7: 24}}
+data: {store_size: 40, std: 64, synth: {classes: 4, train: 96, val: 22}}
+train: {global_batch: 16, epochs: 2, log_every: 1, checkpoint_every: 1, keep_checkpoints: 0, validate_every: 0.5}
+launch: {name: local, device: cpu, workers: 1}
+"""
+
+
+def train(job: Job, stop_at: int = 0) -> str:
+    """Train in this process, and ask for a stop before a step."""
+    strategy = registry.load(registry.STRATEGIES, "single")(job.config, World())
+    strategy.connect()
+    training = Training(job, strategy, MetricsFile(job.directory.metrics, 0))
+    agree = training._agree
+
+    def ask(loss: float) -> bool:
+        return agree(loss) or training.progress.step + 1 == stop_at
+
+    training._agree = ask  # type: ignore[method-assign]
+    return training.run()
+
+
+def new_job(folder: Path, config: Config, name: str) -> Job:
+    directory = RunDirectory(folder / name)
+    directory.create()
+    return Job(config, directory, folder / "set")
+
+
+def stop_where_validation_is_due(world: World, folder: Path) -> dict[str, Any]:
+    """What an undisturbed run and one that was stopped say at the end."""
+    # Without progress, plateau divides the rate at each validation but the first: one that comes a step late shows in the weights.
+    config = resolve(yaml.safe_load(TINY), ["train.schedule.patience=1", "train.schedule.factor=2"])
+    synth.write(folder / "set", config.data.synth)
+    with mock.patch.object(loop, "evaluate", return_value=Validation(top1_error=0.5, top5_error=0.5, loss=1.0, images=22)):
+        whole, stopped = new_job(folder, config, "whole"), new_job(folder, config, "stopped")
+        assert train(whole) == "completed"
+        assert train(stopped, stop_at=6) == "stopped"
+        newest = list_checkpoints(stopped.directory.checkpoints)[-1]
+        assert newest.name == "step-00000006"
+        assert train(replace(stopped, resume=newest)) == "completed"
+    return {job.directory.path.name: [r["step"] for r in job.directory.read_metrics() if r["kind"] == "val"] for job in (whole, stopped)}
+
+
+def test_stopped_where_validation_is_due_it_ends_with_the_same_bits(tmp_path: Path) -> None:
+    (validated,) = run_on_ranks(1, stop_where_validation_is_due, tmp_path)
+    assert validated["stopped"] == validated["whole"] == [3, 6, 9, 12]
+    ends = [tmp_path / name / "checkpoints" / "step-00000012" for name in ("whole", "stopped")]
+    weights = [load_file(next(end.glob("*.safetensors"))) for end in ends]
+    assert all(weights[0][name].equal(weights[1][name]) for name in weights[0])
+    schedules = [json.loads((end / "state.json").read_text())["schedule"] for end in ends]
+    assert schedules[0] == schedules[1]
+
+
+def save_over_what_is_there(world: World, folder: Path) -> dict[str, list[str]]:
+    """Names in a folder of checkpoints: at each deletion, and at the end."""
+    config = resolve(yaml.safe_load(TINY), ["train.max_steps=3"])
+    synth.write(folder / "set", config.data.synth)
+    job = new_job(folder, config, "run")
+    train(job)
+    checkpoints = list_checkpoints(job.directory.checkpoints)
+    shutil.copytree(checkpoints[2], checkpoints[2].with_name("step-00000009"))
+    deleted: list[str] = []
+
+    def rmtree(path: Path) -> None:
+        deleted.append(path.name)
+        real(path)
+
+    real = shutil.rmtree
+    again = replace(job, resume=checkpoints[0], config=replace(config, train=replace(config.train, max_steps=2, keep_checkpoints=1)))
+    with mock.patch.object(checkpoint.shutil, "rmtree", rmtree):
+        train(again)
+    return {"deleted": deleted, "left": sorted(path.name for path in job.directory.checkpoints.iterdir())}
+
+
+def test_what_is_deleted_loses_its_name_first_and_the_new_one_stays(tmp_path: Path) -> None:
+    (names,) = run_on_ranks(1, save_over_what_is_there, tmp_path)
+    assert names["left"] == ["step-00000002"]
+    assert len(names["deleted"]) == 4
+    assert all(name.startswith(".unfinished-") for name in names["deleted"])
