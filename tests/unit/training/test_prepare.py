@@ -127,7 +127,7 @@ def damage(folder: Path, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("one class", "has one class only, disc; add another"),
+        ("one class", r"has 1 class \(disc\), which leaves nothing to tell apart"),
         ("no train", "it has no train/"),
         ("no val", "it has no val/"),
         ("empty", "it has no train/"),
