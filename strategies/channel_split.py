@@ -32,6 +32,7 @@ class ChannelSplit(Strategy):
 
     name = "channel_split"
     Options = ChannelSplitOptions
+    variants = ({}, {"overlap": False}, {"fc8": "first"})
 
     def axes(self, world_size: int) -> Mapping[str, int]:
         """One axis of two coordinates."""

@@ -37,6 +37,7 @@ class Ddp(Strategy):
 
     name = "ddp"
     Options = DdpOptions
+    variants = ({}, {"shard_optimizer": True})
     _sharded: ShardedUpdate | None = None
 
     def axes(self, world_size: int) -> Mapping[str, int]:

@@ -37,6 +37,7 @@ class Fsdp(Strategy):
 
     name = "fsdp"
     Options = FsdpOptions
+    variants = ({}, {"keep_gathered": True})
     _direction: Direction = "forward"  # the pass that is going on
 
     def axes(self, world_size: int) -> Mapping[str, int]:

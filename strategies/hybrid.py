@@ -41,6 +41,7 @@ class Hybrid(Strategy):
     name = "hybrid"
     default_ranks = 4
     Options = HybridOptions
+    variants = ({}, {"fc8": "first"})
 
     def axes(self, world_size: int) -> Mapping[str, int]:
         """Pairs, neighbours in rank."""

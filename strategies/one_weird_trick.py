@@ -57,6 +57,7 @@ class OneWeirdTrick(Strategy):
 
     name = "one_weird_trick"
     Options = OneWeirdTrickOptions
+    variants = ({"scheme": "a"}, {"scheme": "b"}, {"scheme": "c"})
     row_axes = ("data", "model")
 
     def axes(self, world_size: int) -> Mapping[str, int]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from dist_alexnet import __version__
-from dist_alexnet.cli import config, data, evaluate, explain, train
+from dist_alexnet.cli import config, data, evaluate, explain, train, verify
 from dist_alexnet.config import UsageError
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
+app.command("verify")(verify.verify)
 app.command("explain")(explain.explain)
 app.add_typer(data.app, name="data")
 app.add_typer(config.app, name="config")

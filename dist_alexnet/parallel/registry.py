@@ -1,6 +1,7 @@
 """Finds what is installed by name. The project's own strategies and launchers take the same path as anybody else's."""
 
 import difflib
+import inspect
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -32,6 +33,10 @@ def load(group: str, name: str) -> Any:
     if len({point.value for point in points}) > 1:
         raise UsageError(f"{kind} {name!r} is claimed by {' and '.join(sorted(p.value for p in points))}; uninstall one of them")
     try:
-        return points[0].load()
+        found = points[0].load()
     except Exception as error:
         raise UsageError(f"{kind} {name!r} ({points[0].value}) does not load: {type(error).__name__}: {error}") from error
+    if inspect.isabstract(found):
+        lacking = ", ".join(sorted(found.__abstractmethods__))
+        raise UsageError(f"{kind} {name!r} ({points[0].value}) lacks {lacking}; its author must add it")
+    return found

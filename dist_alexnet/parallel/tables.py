@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
@@ -32,6 +32,7 @@ class Tables(ABC):
     name: ClassVar[str]  # = file name = entry point = config value = metric label
     default_ranks: ClassVar[int] = 2  # where nobody says how many
     Options: ClassVar[type] = NoOptions  # frozen dataclass: the fields of `strategy.options`, so that typos fail
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)  # options under which `verify` runs it
     gradient_wire: Wire = "full"  # how gradients travel that are summed over ranks
     row_axes: ClassVar[tuple[str, ...]] = ("data",)  # mesh axes over which the rows of a batch are split
 

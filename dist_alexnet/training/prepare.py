@@ -62,18 +62,18 @@ def prepare(request: Request) -> Prepared:
     checkpoint = _checkpoint_to_resume(request)
     base, source = _base(request, checkpoint)
     config = resolve(base, request.overrides)
-    config = _with_ranks(config)
-    launcher = _launcher(config)
+    config = settle_ranks(config)
+    launcher = make_launcher(config)
     name = request.name or f"{config.strategy.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     directory = RunDirectory(request.output_dir / name)
     _check_name(directory, request, checkpoint)
     plan(with_generated_classes(config))  # refuses what the strategy cannot do
     launcher.validate()
-    data, train, val = _open(config, request.output_dir)
+    data, train, val = open_sets(config, request.output_dir)
     batch = config.train.global_batch
     if len(train) < batch:
         raise UsageError(f"{data} has {len(train)} training images, fewer than one batch of {batch}; type -b {len(train)} or less")
-    config = _with_classes(config, train, data)
+    config = settle_classes(config, train, data)
     if checkpoint:
         check_resume(config, checkpoint, train)
     lock = _begin(directory, config)
@@ -88,13 +88,13 @@ def prepare_evaluation(checkpoint: Path, overrides: Sequence[str], directory: Ru
     """
     checkpoint = find_checkpoint(checkpoint.absolute())
     config = resolve(config_of_checkpoint(checkpoint), overrides)
-    config = _with_ranks(config)
-    launcher = _launcher(config)
+    config = settle_ranks(config)
+    launcher = make_launcher(config)
     plan(config)
     launcher.validate()
     in_a_run = checkpoint.parent.name == "checkpoints"
-    data, train, _ = _open(config, checkpoint.parent.parent.parent if in_a_run else OUTPUT_DIR.absolute())
-    config = _with_classes(config, train, data)
+    data, train, _ = open_sets(config, checkpoint.parent.parent.parent if in_a_run else OUTPUT_DIR.absolute())
+    config = settle_classes(config, train, data)
     check_same_network(config, checkpoint, train)
     directory.create()
     return Job(config, directory, data, checkpoint), launcher
@@ -125,16 +125,17 @@ def _base(request: Request, checkpoint: Path | None) -> tuple[Mapping[str, Any],
     return read_preset(preset), f"{preset} (the default {'with' if has_data else 'without'} --data)"
 
 
-def _launcher(config: Config) -> Launcher:
+def make_launcher(config: Config) -> Launcher:
+    """The launcher that a configuration names."""
     launcher: Launcher = registry.load(registry.LAUNCHERS, config.launch.name)(config.launch)
     return launcher
 
 
-def _with_ranks(config: Config) -> Config:
+def settle_ranks(config: Config) -> Config:
     """Settle how many ranks there are, on what device ("auto": on CUDA if there is any, and then enough of it), with how many threads."""
     launch = config.launch
     workers = launch.workers or registry.load(registry.STRATEGIES, config.strategy.name).default_ranks
-    visible = _launcher(config).cuda_devices() if launch.device != "cpu" else 0
+    visible = make_launcher(config).cuda_devices() if launch.device != "cpu" else 0
     device = launch.device if launch.device != "auto" else ("cuda" if visible else "cpu")
     if device == "cuda" and visible < workers:
         instead = f"--gpus {visible}, or " if visible else ""
@@ -167,7 +168,8 @@ def _check_name(directory: RunDirectory, request: Request, checkpoint: Path | No
         raise UsageError(f"{directory.path} exists and nothing is overwritten; type another --name, or --resume auto to continue that run")
 
 
-def _open(config: Config, output_dir: Path) -> tuple[Path, ImageSet, ImageSet]:
+def open_sets(config: Config, output_dir: Path) -> tuple[Path, ImageSet, ImageSet]:
+    """Folder, training and validation images; generated under `output_dir` where the configuration names none."""
     if config.data.path is None:
         settings = config.data.synth
         folder = output_dir / SYNTH_FOLDER / "synth-{classes}-{train}-{val}-{seed}".format(**asdict(settings))
@@ -182,7 +184,8 @@ def _open(config: Config, output_dir: Path) -> tuple[Path, ImageSet, ImageSet]:
     return folder, train, val
 
 
-def _with_classes(config: Config, train: ImageSet, data: Path) -> Config:
+def settle_classes(config: Config, train: ImageSet, data: Path) -> Config:
+    """With as many outputs as the images have classes (UsageError: it says another number)."""
     there = len(train.classes)
     if there < 2:
         raise UsageError(

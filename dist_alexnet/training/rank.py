@@ -1,0 +1,74 @@
+"""What makes a process a rank, whatever it is to do there. It reads torchrun's five variables and nothing else of the environment."""
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+
+from dist_alexnet.config import Config
+from dist_alexnet.parallel import registry
+from dist_alexnet.parallel.strategy import Strategy
+from dist_alexnet.parallel.world import World
+from dist_alexnet.training.agreement import Agreement
+from dist_alexnet.training.fingerprint import check_fingerprints, fingerprint
+from dist_alexnet.training.job import RankFailure, RunDirectory
+
+logger = logging.getLogger(__name__)
+
+
+def connect_strategy(config: Config, world: World) -> Strategy:
+    """The strategy of a configuration, with its process groups; every rank of the world calls it."""
+    strategy: Strategy = registry.load(registry.STRATEGIES, config.strategy.name)(config, world)
+    strategy.connect()
+    return strategy
+
+
+@contextmanager
+def rank_process(config: Config, directory: RunDirectory) -> Iterator[World]:
+    """Turn this process into a rank: log file, process group, agreement with the others; and back.
+
+    A failure inside is recorded in the run directory before it goes on its way.
+    """
+    rank = int(os.environ["RANK"])
+    _log_to(directory, rank, int(os.environ["WORLD_SIZE"]))
+    try:
+        world = World.from_environment(config.launch.device)
+        with _process_group(world, config):
+            everybody = Agreement(world, config.launch.timeout_s).gather((socket.gethostname(), fingerprint(config)))
+            nodes = tuple(node for node, _ in everybody)
+            check_fingerprints(nodes, [prints for _, prints in everybody])
+            yield replace(world, nodes=nodes)
+    except BaseException as error:
+        logger.exception("rank %d failed", rank)
+        RankFailure.record(directory, rank, error)
+        raise
+
+
+@contextmanager
+def _process_group(world: World, config: Config) -> Iterator[None]:
+    """Join the others, for the time of a run."""
+    torch.set_num_threads(config.launch.threads)
+    if world.device.type == "cuda":
+        torch.cuda.set_device(world.device)
+    backend = "nccl" if world.device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, timeout=timedelta(seconds=config.launch.timeout_s))
+    yield
+    dist.destroy_process_group()  # not after a failure: it would wait for ranks that are gone
+
+
+def _log_to(directory: RunDirectory, rank: int, world_size: int) -> None:
+    """Send what this process prints, C++ included, to the rank's own file."""
+    stream = directory.log(rank).open("a", buffering=1)
+    os.dup2(stream.fileno(), 1)
+    os.dup2(stream.fileno(), 2)
+    logging.basicConfig(
+        level=logging.INFO if rank == 0 else logging.WARNING,
+        format=f"%(asctime)s [rank {rank}/{world_size}] %(levelname)s %(name)s: %(message)s",
+        force=True,
+    )

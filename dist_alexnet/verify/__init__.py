@@ -1,0 +1,1 @@
+"""The proof that strategies compute the same step: run a few under each, compare everything with one process."""

@@ -1,0 +1,67 @@
+"""From what a person typed to cases that can be run."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dist_alexnet.config import Config, UsageError
+from dist_alexnet.parallel import registry
+from dist_alexnet.resolve import QUICKSTART, read_preset, resolve
+from dist_alexnet.training.launcher import Launcher
+from dist_alexnet.training.prepare import make_launcher, open_sets, settle_classes, settle_ranks
+from dist_alexnet.verify.run import Case, find_cases, steps_config
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Cases that nothing is known to stand in the way of."""
+
+    config: Config
+    cases: list[Case]
+    data: Path
+    launch: Callable[[Config], Launcher]
+
+
+def prepare(preset: str | None, overrides: Sequence[str], strategies: str, gpus: str, steps: int, output_dir: Path) -> Prepared:
+    """Check everything that can be checked without a process.
+
+    Args:
+        preset: name or file; None: quickstart.
+        overrides: `key=value`.
+        strategies: "all", or names with commas between.
+        gpus: world sizes, with commas between.
+        steps: of the optimizer.
+        output_dir: under which images are generated where none are named.
+
+    Raises:
+        UsageError: it cannot be done as asked.
+    """
+    sizes = _world_sizes(gpus)
+    if steps < 1:
+        raise UsageError(f"--steps {steps}: needs at least 1; type --steps 5")
+    config = resolve(read_preset(preset or QUICKSTART), overrides)
+    threads = config.launch.threads
+    config = settle_ranks(replace(config, launch=replace(config.launch, workers=max(sizes))))
+    config = replace(config, launch=replace(config.launch, threads=threads))
+    data, train, _ = open_sets(config, output_dir)
+    if len(train) < config.train.global_batch:
+        raise UsageError(f"{data} has {len(train)} training images, fewer than one batch; type -b {len(train)} or less")
+    config = steps_config(settle_classes(config, train, data))
+    names = registry.names(registry.STRATEGIES) if strategies == "all" else strategies.split(",")
+    unknown = [name for name in names if name not in registry.names(registry.STRATEGIES)]
+    for name in unknown:
+        registry.load(registry.STRATEGIES, name)  # says the closest
+    cases = find_cases(config, names, sizes)
+    if all(case.undefined for case in cases):
+        raise UsageError(f"nothing to verify: {cases[0].undefined}")
+    return Prepared(config, cases, data, make_launcher)
+
+
+def _world_sizes(gpus: str) -> list[int]:
+    try:
+        sizes = sorted({int(size) for size in gpus.split(",")})
+    except ValueError:
+        sizes = [0]
+    if sizes[0] < 1:
+        raise UsageError(f"--gpus {gpus}: needs numbers of ranks with commas between; type --gpus 1,2,4")
+    return sizes
