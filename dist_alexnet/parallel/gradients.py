@@ -39,8 +39,8 @@ class DataParallel(DistributedDataParallel):
         self._channel.traffic.add("gradients", "backward", all_reduce_bytes(rounded.nbytes, self._channel.size))
         work = dist.all_reduce(rounded, group=self._channel.group, async_op=True)
         self._last_bucket_sent = time.perf_counter()
-        # Into the bucket, which the gradients are views of.
-        return work.get_future().then(lambda future: future.value()[0] if rounded is buffer else buffer.copy_(future.value()[0]))
+        # The sum must end in the bucket, which the gradients are views of.
+        return work.get_future().then(lambda _: buffer if rounded is buffer else buffer.copy_(rounded))
 
     def exposed_seconds(self) -> float:
         """Seconds since the last bucket was sent: when the backward pass has just ended, what it waited for the others."""

@@ -33,7 +33,8 @@ class VelocitySGD(torch.optim.SGD):
             "bias": {"factor": config.bias_lr_factor, "weight_decay": 0.0},
         }
         described = [{"params": members, "kind": kind, **settings[part]} for (kind, part), members in groups.items()]
-        super().__init__(described, lr=config.lr, momentum=config.momentum, fused=True)
+        nothing = [{"params": [], "kind": KINDS[0], **settings["weight"]}]  # of a rank that has no row of any tensor
+        super().__init__(described or nothing, lr=config.lr, momentum=config.momentum, fused=True)
         self.velocity_momentum = config.momentum
         self.last_lr: dict[str, float | None] = dict.fromkeys(KINDS)  # of the step before; None before the first
 

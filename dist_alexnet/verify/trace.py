@@ -70,7 +70,7 @@ def train_steps(strategy: Strategy, batches: Iterable[Batch], steps: int) -> Tra
     trace.predicted_bytes = strategy.predict_traffic(config.train.global_batch).as_dict()
     for name, tensor in canonical_tensors(strategy, network, optimizer).items():
         trace.tensors[name] = (tensor.to_local() if isinstance(tensor, DTensor) else tensor).clone()
-        trace.rows[name] = _rows(strategy, name)
+        trace.rows[name] = rows_kept(strategy, name)
     return trace
 
 
@@ -93,7 +93,7 @@ def checksums(batch: Batch) -> dict[int, int]:
     return {int(row): zlib.crc32(image.tobytes(), int(label)) for row, image, label in zip(batch.rows, images, batch.labels, strict=True)}
 
 
-def _rows(strategy: Strategy, name: str) -> slice:
+def rows_kept(strategy: Strategy, name: str) -> slice:
     """Which rows of a canonical tensor a rank keeps."""
     name_of_layer = name.removeprefix("momentum.").partition(".")[0]
     layer = next(layer for layer in strategy.layers if layer.name == name_of_layer)

@@ -1,0 +1,189 @@
+"""What every strategy must do, ours and anybody's, as tests for pytest:
+
+    from dist_alexnet.testing.conformance import StrategyConformance
+
+    class TestMine(StrategyConformance):
+        strategy = "mine"
+
+It trains as one process does, in double and in single precision, with rows that do not divide evenly; sends the bytes that it predicts;
+writes checkpoints that `single` reads, and reads those of `single`; and refuses world sizes that it cannot serve in one clear line.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch.distributed.tensor import DTensor
+
+from dist_alexnet.config import Config, LaunchConfig, ModelConfig, ScheduleConfig, StrategyConfig, TrainConfig, UsageError, Widths
+from dist_alexnet.model.layers import describe
+from dist_alexnet.parallel import registry
+from dist_alexnet.parallel.strategy import Strategy
+from dist_alexnet.parallel.world import World
+from dist_alexnet.testing.ranks import run_on_ranks
+from dist_alexnet.training import checkpoint
+from dist_alexnet.training.optimizer import VelocitySGD
+from dist_alexnet.training.rank import connect_strategy
+from dist_alexnet.verify.evidence import Evidence, Reference
+from dist_alexnet.verify.trace import generated_batches, rows_kept, train_steps
+from dist_alexnet.verify.verdict import TOLERANCES, Verdict, judge
+
+STEPS = 5
+NARROW = Widths(conv1=8, conv2=12, conv3=16, conv4=16, conv5=12, fc6=20, fc7=24)
+SMALL = ModelConfig(image_size=68, classes=7, widths=NARROW, init="fan_in")  # widths that 3 and 8 do not divide; fc6 reads 2x2 maps
+TINY = ModelConfig(image_size=36, classes=7, widths=NARROW, init="fan_in")  # for what costs many runs
+UNEVEN_BATCH = 11  # images per step: no number of ranks but 1 and 11 divides it
+
+
+def configure(
+    strategy: str,
+    options: Mapping[str, Any] | None = None,
+    *,
+    dtype: str = "float64",
+    accumulation: int = 1,
+    model: ModelConfig = SMALL,
+    batch: int = UNEVEN_BATCH,
+) -> Config:
+    """A run with everything on that could hide a fault: dropout, momentum, decay, and a learning rate that changes."""
+    schedule = ScheduleConfig(name="dexp")
+    train = TrainConfig(global_batch=batch, accumulation=accumulation, dtype=dtype, seed=3, epochs=1, schedule=schedule)  # type: ignore[arg-type]
+    return Config(model=model, train=train, strategy=StrategyConfig(strategy, dict(options or {})), launch=LaunchConfig(timeout_s=60))
+
+
+def variants(strategy: str, ranks: int) -> list[Config]:
+    """A configuration for each variant of a strategy that serves this many ranks; none if it does not."""
+    configs = [configure(strategy, options) for options in registry.load(registry.STRATEGIES, strategy).variants]
+    return [config for config in configs if not refusal(config, ranks)]
+
+
+def refusal(config: Config, ranks: int) -> str:
+    """Why the strategy of a configuration does not serve this many ranks; empty if it does."""
+    try:
+        registry.load(registry.STRATEGIES, config.strategy.name)(config, World(0, ranks))
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
+@cache
+def reference(dtype: str = "float64", model: ModelConfig = SMALL, batch: int = UNEVEN_BATCH) -> Reference:
+    """The one-process run."""
+    strategy = connect_strategy(configure("single", dtype=dtype, model=model, batch=batch), World())
+    return Reference.of(train_steps(strategy, generated_batches(strategy.config, strategy), STEPS))
+
+
+def compare(world: World, configs: Sequence[Config], references: Mapping[str, Reference]) -> list[Evidence]:
+    """Train under each configuration and compare; every rank of the world calls it, with the references by precision."""
+    evidence = []
+    for config in configs:
+        strategy = connect_strategy(config, world)
+        trace = train_steps(strategy, generated_batches(config, strategy), STEPS)
+        evidence.append(Evidence.of(trace, references[config.train.dtype]))
+    return evidence
+
+
+def verdicts(ranks: int, configs: Sequence[Config]) -> list[Verdict]:
+    """What became of each configuration on this many ranks. They must have model and batch in common."""
+    if not configs:
+        return []
+    model, batch = configs[0].model, configs[0].train.global_batch
+    references = {dtype: reference(dtype, model, batch) for dtype in {config.train.dtype for config in configs}}
+    by_rank = run_on_ranks(ranks, compare, configs, references)
+    units = {layer.index: layer.out_channels for layer in describe(model) if layer.dropout}
+    return [judge([evidence[i] for evidence in by_rank], units, batch, TOLERANCES[config.train.dtype]) for i, config in enumerate(configs)]
+
+
+def save_checkpoints(world: World, folder: Path, configs: Mapping[str, Config]) -> None:
+    """Write a checkpoint under each configuration, with tensors that `expected_tensor` knows; every rank of the world calls it."""
+    for name, config in configs.items():
+        strategy, network, optimizer = _share(config, world)
+        for tensor_name, tensor in checkpoint.canonical_tensors(strategy, network, optimizer).items():
+            _local(tensor).copy_(_expected(tensor_name, tensor, strategy))
+        state = checkpoint.TrainingState(7, 0, 0, optimizer.scalars(), {}, {}, {}, [])
+        checkpoint.save(folder / name, strategy, network, optimizer, state)
+
+
+def wrong_tensors(world: World, folders: Sequence[Path], configs: Sequence[Config]) -> list[str]:
+    """Load every checkpoint under every configuration; what does not come back bit by bit. Every rank of the world calls it."""
+    wrong = []
+    for config in configs:
+        for folder in folders:
+            strategy, network, optimizer = _share(config, world)
+            checkpoint.load_tensors(folder, strategy, network, optimizer)
+            for name, tensor in checkpoint.canonical_tensors(strategy, network, optimizer).items():
+                if not torch.equal(_local(tensor), _expected(name, tensor, strategy)):
+                    wrong.append(f"{name} of {folder.parent.name} under {config.strategy} on {world}")
+    return wrong
+
+
+def _share(config: Config, world: World) -> tuple[Strategy, Any, VelocitySGD]:
+    strategy = connect_strategy(config, world)
+    network = strategy.build()
+    strategy.parallelize(network)
+    return strategy, network, VelocitySGD(strategy.updated(network), config.train)
+
+
+def _expected(name: str, tensor: torch.Tensor, strategy: Strategy) -> torch.Tensor:
+    """The numbers of a canonical tensor, drawn whole from its name, and of these the rows that a rank keeps."""
+    generator = torch.Generator().manual_seed(sum(map(ord, name)))
+    whole = torch.randn(_whole_shape(name, strategy), generator=generator, dtype=tensor.dtype)
+    return whole[rows_kept(strategy, name)]
+
+
+def _whole_shape(name: str, strategy: Strategy) -> tuple[int, ...]:
+    layer_name, _, part = name.removeprefix("momentum.").partition(".")
+    layer = next(layer for layer in strategy.layers if layer.name == layer_name)
+    return layer.weight_shape if part == "weight" else (layer.out_channels,)
+
+
+def _local(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+class StrategyConformance:
+    """Tests of one strategy. Subclass it under a name that pytest collects, and say which strategy."""
+
+    strategy: ClassVar[str]
+    world_sizes: ClassVar[Sequence[int]] = (1, 2, 3, 4)
+
+    def test_it_serves_a_world_size(self) -> None:
+        """At least one of those that are tried."""
+        assert any(variants(self.strategy, ranks) for ranks in self.world_sizes)
+
+    def test_it_trains_as_one_process_does(self) -> None:
+        """Losses, weights, momentum, masks, images and bytes."""
+        for ranks in self.world_sizes:
+            configs = [_in(config, dtype) for config in variants(self.strategy, ranks) for dtype in TOLERANCES]
+            for config, verdict in zip(configs, verdicts(ranks, configs), strict=True):
+                assert verdict.passed, f"{config.strategy} on {ranks} ranks in {config.train.dtype}: {'; '.join(verdict.faults)}"
+
+    def test_its_checkpoints_are_canonical(self, tmp_path: Path) -> None:
+        """They go to `single` and come from it."""
+        single = {"single": configure("single", model=TINY)}
+        run_on_ranks(1, save_checkpoints, tmp_path, single)
+        for ranks in self.world_sizes:
+            configs = [_with_model(config, TINY) for config in variants(self.strategy, ranks)]
+            named = {f"{ranks}-{number}": config for number, config in enumerate(configs)}
+            folders = [tmp_path / name / "step-00000007" for name in named]
+            if configs:
+                run_on_ranks(ranks, save_checkpoints, tmp_path, named)
+                assert not any(run_on_ranks(ranks, wrong_tensors, [tmp_path / "single" / "step-00000007"], configs))
+                assert run_on_ranks(1, wrong_tensors, folders, list(single.values())) == [[]]
+
+    def test_it_refuses_clearly(self) -> None:
+        """A world size that it cannot serve gets a line that says how many there are and what to type."""
+        for ranks in self.world_sizes:
+            if message := refusal(configure(self.strategy), ranks):
+                with pytest.raises(UsageError, match=rf"\b{ranks}\b.*type "):
+                    raise UsageError(message)
+
+
+def _in(config: Config, dtype: str) -> Config:
+    return configure(config.strategy.name, config.strategy.options, dtype=dtype)
+
+
+def _with_model(config: Config, model: ModelConfig) -> Config:
+    return configure(config.strategy.name, config.strategy.options, model=model)

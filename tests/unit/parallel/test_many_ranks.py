@@ -1,0 +1,42 @@
+"""Worlds that nobody starts: PyTorch's fake process group runs one of their ranks, whose exchanges go nowhere but are counted."""
+
+import pytest
+import torch.distributed as dist
+from torch.distributed.tensor import DTensor
+from torch.testing._internal.distributed.fake_pg import FakeStore
+
+from dist_alexnet.model.layers import parameter_shapes
+from dist_alexnet.parallel.world import World
+from dist_alexnet.testing.conformance import TINY, configure
+from dist_alexnet.training.checkpoint import canonical_tensors
+from dist_alexnet.training.rank import connect_strategy
+from dist_alexnet.verify.trace import generated_batches, rows_kept, train_steps
+
+CASES = [("ddp", {}), ("ddp", {"shard_optimizer": True}), ("hybrid", {}), ("fsdp", {}), ("fsdp", {"keep_gathered": True})]
+CASES += [("one_weird_trick", {"scheme": scheme, "fc_ranks": 8}) for scheme in "abc"] + [("one_weird_trick", {"scheme": "a"})]
+
+
+@pytest.mark.parametrize("ranks", [8, 64, 512, 1024])
+@pytest.mark.parametrize(("strategy", "options"), CASES, ids=str)
+def test_placements_and_bytes(strategy: str, options: dict[str, object], ranks: int) -> None:
+    for rank in (0, ranks // 2 + 1, ranks - 1):
+        dist.init_process_group("fake", store=FakeStore(), rank=rank, world_size=ranks)
+        try:
+            one_rank(strategy, options, World(rank, ranks))
+        finally:
+            dist.destroy_process_group()
+
+
+def one_rank(name: str, options: dict[str, object], world: World) -> None:
+    config = configure(name, options, model=TINY, batch=world.world_size + 3)
+    strategy = connect_strategy(config, world)
+    trace = train_steps(strategy, generated_batches(config, strategy), 1)
+    assert trace.counted_bytes == trace.predicted_bytes
+    shapes = parameter_shapes(strategy.layers)
+    network = strategy.build()
+    for tensor_name, tensor in canonical_tensors(strategy, network, None).items():
+        rows = rows_kept(strategy, tensor_name)
+        assert tuple(tensor.shape)[1:] == shapes[tensor_name][1:]
+        if isinstance(tensor, DTensor):
+            assert tuple(tensor.shape) == shapes[tensor_name]
+            assert len(tensor.to_local()) == rows.stop - rows.start
