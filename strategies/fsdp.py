@@ -48,6 +48,11 @@ class Fsdp(Strategy):
         """In shards; `placement` says that every rank computes all channels."""
         return {"data": Shard(0)}
 
+    @property
+    def gathered_layers(self) -> int:
+        """A layer and the one that is fetched meanwhile, or all."""
+        return len(self.layers) if self.options.keep_gathered else 2
+
     def build(self) -> Network:
         """The network whose parameters are shards already, gathered when a layer is called."""
         network = super().build()

@@ -103,6 +103,15 @@ class OneWeirdTrick(Strategy):
         for collective in super().collectives(global_batch):
             yield replace(collective, times=collective.times * in_turns) if collective.axes == ("model",) else collective
 
+    def kept_rows(self, layer: Layer, global_batch: int) -> int:
+        """Of the convolutions a microbatch's own rows, of the rest those of the largest turn."""
+        if layer.kind == "conv":
+            return super().kept_rows(layer, global_batch)
+        brought = [-(-rows // self.microbatches) for rows in self.rows_along("model", global_batch)]
+        if self.options.scheme == "b":
+            return max(brought)
+        return sum(brought if self.options.scheme == "a" else [-(-rows // len(brought)) for rows in brought])
+
     def parallelize(self, network: Network) -> nn.Module:
         """Gradients of the convolutions are summed over all ranks, those of the rest over the groups."""
         convolutions, classifier = network.span("conv"), network.span("linear")

@@ -98,6 +98,13 @@ class Pipeline(Strategy):
         """With those that fill up the microbatches, which must be alike."""
         return -(-global_batch // self.microbatches) * self.microbatches
 
+    def kept_rows(self, layer: Layer, global_batch: int) -> int:
+        """Of all microbatches that are under way behind this stage: 1F1B has as many as stages from here on."""
+        if self.world.world_size == 1:
+            return -(-global_batch // self.config.train.accumulation)
+        under_way = min(self.mesh["stage"] - self.coordinate["stage"], self.microbatches)
+        return self.computed_rows(global_batch) // self.microbatches * under_way
+
     def build(self) -> Network:
         """The layers of this rank."""
         train = self.config.train

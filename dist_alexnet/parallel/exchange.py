@@ -48,7 +48,7 @@ class Exchange:
         """Bytes that one rank sends, forward and backward, when the ranks hold shards of these sizes on the wire."""
         readers = self.readers(len(shard_bytes))
         backward = sum(shard_bytes) - shard_bytes[coordinate] if coordinate in readers else 0
-        return shard_bytes[coordinate] * sum(r != coordinate for r in readers), backward
+        return shard_bytes[coordinate] * (len(readers) - (coordinate in readers)), backward
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """The pure half of a strategy: what it says about itself, and what follows from that without a process. See `strategy.py`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Mapping
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import torch
 
@@ -80,9 +81,17 @@ class Tables(ABC):
             raise ValueError(f"{self.name}: mesh {self.mesh} has not {world.world_size} ranks")
         self.coordinate = coordinates(world.rank, self.mesh)
         self.layers = describe(config.model)
+        self._seen: dict[tuple[object, ...], list[int]] = {}
         check_batch(config.train, self._row_parts(self.coordinate)[0])
         self.validate()
         check_tables(self.layers, self.mesh, self.placement, self.exchange)
+
+    def at(self, rank: int) -> Self:
+        """The same as another rank sees it: to look at, not to connect. What a thousand ranks would each check again is checked already."""
+        other = copy(self)
+        other.world = replace(self.world, rank=rank)
+        other.coordinate = coordinates(rank, self.mesh)
+        return other
 
     def rows(self, rows: int) -> slice:
         """Which of the rows of a global batch this rank loads."""
@@ -97,9 +106,18 @@ class Tables(ABC):
         """How many rows this rank computes, those included that only fill up."""
         return length(self.rows(global_batch))
 
+    def kept_rows(self, layer: Layer, global_batch: int) -> int:
+        """Rows whose activations in a layer this rank keeps at once for the backward pass: a microbatch's; an override may say more."""
+        return -(-self.computed_rows(global_batch) // self.microbatches)
+
+    @property
+    def gathered_layers(self) -> int:
+        """How many neighbouring layers are whole at once where weights are stored in shards: one at work, one on its way."""
+        return 2
+
     def rows_along(self, axis: str, rows: int) -> list[int]:
         """How many rows of a global batch each coordinate of an axis loads, the other coordinates being this rank's."""
-        return [length(split_rows(rows, *self._row_parts({**self.coordinate, axis: place}))) for place in range(self.mesh[axis])]
+        return self._along(axis, lambda there: length(split_rows(rows, *self._row_parts(there))), "rows", rows)
 
     @property
     def speaks_for_its_rows(self) -> bool:
@@ -128,7 +146,14 @@ class Tables(ABC):
 
     def shard_sizes(self, layer: Layer, axis: str) -> list[int]:
         """Output channels of a layer that each coordinate of an axis holds."""
-        return [length(self._outputs_at(layer, {**self.coordinate, axis: place})) for place in range(self.mesh[axis])]
+        return self._along(axis, lambda there: length(self._outputs_at(layer, there)), "channels", layer.name)
+
+    def _along(self, axis: str, measure: Callable[[Mapping[str, int]], int], *what: object) -> list[int]:
+        """`measure` at each coordinate of an axis, the others being this rank's; the ranks of an axis all ask for the same list."""
+        key = (*what, axis, *(place for other, place in self.coordinate.items() if other != axis))
+        if key not in self._seen:
+            self._seen[key] = [measure({**self.coordinate, axis: place}) for place in range(self.mesh[axis])]
+        return self._seen[key]
 
     @property
     def item_bytes(self) -> int:
