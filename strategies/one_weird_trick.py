@@ -101,7 +101,8 @@ class OneWeirdTrick(Strategy):
         """As the tables say, but in as many messages as there are turns."""
         in_turns = 1 if self.options.scheme == "a" else self.mesh["model"]
         for collective in super().collectives(global_batch):
-            yield replace(collective, times=collective.times * in_turns) if collective.axes == ("model",) else collective
+            turned = collective.axes == ("model",) and collective.name != "gradients"
+            yield replace(collective, times=collective.times * in_turns) if turned else collective
 
     def kept_rows(self, layer: Layer, global_batch: int) -> int:
         """Of the convolutions a microbatch's own rows, of the rest those of the largest turn."""

@@ -28,7 +28,9 @@ class BatchToModel:
     axis: str  # of the mesh; one of the axes over which the rows are split
     wire: Wire = "full"
 
-    kind = ("all-gather", "reduce-scatter")
+    def kind(self, rows: Sequence[int]) -> tuple[str, str]:
+        """Forward and backward, in torch.distributed's words, whatever the ranks bring."""
+        return "all-gather", "reduce-scatter"
 
     def sends(self, row_bytes: Sequence[int], coordinate: int) -> tuple[int, int]:
         """Bytes that one rank sends, forward and backward, when the ranks bring rows of these sizes."""

@@ -39,10 +39,12 @@ class Exchange:
         """Coordinates that read the joined input."""
         return range(ranks) if self.reader is None else range(self.reader, self.reader + 1)
 
-    @property
-    def kind(self) -> tuple[str, str]:
-        """Forward and backward, in torch.distributed's words."""
-        return ("all-gather", "reduce-scatter") if self.reader is None else ("gather", "scatter")
+    def kind(self, shards: Sequence[int]) -> tuple[str, str]:
+        """Forward and backward, in torch.distributed's words, when the ranks hold shards of these sizes."""
+        if self.reader is None:
+            return "all-gather", "reduce-scatter"
+        others = sum(bool(size) for r, size in enumerate(shards) if r != self.reader)
+        return ("send", "send") if others == 1 else ("gather", "scatter")
 
     def sends(self, shard_bytes: Sequence[int], coordinate: int) -> tuple[int, int]:
         """Bytes that one rank sends, forward and backward, when the ranks hold shards of these sizes on the wire."""

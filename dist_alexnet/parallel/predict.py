@@ -45,9 +45,9 @@ def collectives(tables: Tables, global_batch: int) -> Iterator[Collective]:
             rows = sum(brought)
         else:
             parts = [size * rows * map_bytes for size in tables.shard_sizes(before, exchange.axis)]
-        forward, backward = exchange.sends(parts, place)
-        yield Collective(layer.name, exchange.kind[0], "forward", axes, forward, times)
-        back.insert(0, Collective(layer.name, exchange.kind[1], "backward", axes, backward, times))
+        (forward, backward), (there, back_again) = exchange.sends(parts, place), exchange.kind(parts)
+        yield Collective(layer.name, there, "forward", axes, forward, times)
+        back.insert(0, Collective(layer.name, back_again, "backward", axes, backward, times))
     if axis := tables.loss_axis():
         sent = rows * STATISTICS * tables.item_bytes * (tables.mesh[axis] - 1)
         yield Collective("loss", "all-gather", "forward", (axis,), sent, times)
