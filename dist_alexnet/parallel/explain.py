@@ -1,27 +1,76 @@
-"""What a strategy does with each layer, read off its two tables without starting a process."""
+"""What a strategy does with each layer, on each rank and in each step, read off its tables without starting a process."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from dist_alexnet.config import Config
+from dist_alexnet.model.layers import Layer
 from dist_alexnet.parallel import registry
+from dist_alexnet.parallel.exchange import Exchange
+from dist_alexnet.parallel.memory import Memory, memory
+from dist_alexnet.parallel.placement import interval, length
+from dist_alexnet.parallel.predict import Collective
 from dist_alexnet.parallel.strategy import Strategy
-from dist_alexnet.parallel.traffic import Traffic
+from dist_alexnet.parallel.traffic import Bytes, Direction, Traffic
 from dist_alexnet.parallel.world import World
+
+Owners = dict[int, tuple[int, int]]  # rank -> output channels [start, stop); ranks that hold nothing are left out
+
+
+@dataclass(frozen=True)
+class InputExchange:
+    """How the ranks of a mesh axis bring a layer its input."""
+
+    joins: Literal["channels", "rows"]
+    axis: str
+    reader: int | None  # the only coordinate of the axis that gets the input; None: all
+    forward: str  # in torch.distributed's words
+    backward: str
 
 
 @dataclass(frozen=True)
 class LayerPlan:
-    """One layer of a plan. Bytes are sums over all ranks."""
+    """One layer of a plan. Bytes per image are sums over all ranks, bytes per step are lists by rank."""
 
     layer: str
-    owners: dict[int, tuple[int, int]]  # rank -> output channels [start, stop); ranks that hold nothing are left out
+    owners: Owners  # who computes what
+    stored: Owners  # who keeps the weights of what between steps
     weight_shape: tuple[int, ...]  # canonical
+    output_size: int  # side of the map before pooling; 1 of a linear layer
+    stride: int
+    then: list[str]  # what follows the linear map: "ReLU", "LRN", "max-pool", "dropout"
     parameters: int
     multiply_adds: int  # per image, forward
+    exchange: InputExchange | None  # None: the input is where it is read
     forward_bytes_per_image: float  # that the exchange of the layer's input sends
     backward_bytes_per_image: float
+    forward_bytes: list[float]  # that each rank sends for it in a step
+    backward_bytes: list[float]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One line of a step's traffic, as one rank sees it; see `Collective`."""
+
+    name: str
+    kind: str
+    direction: Direction
+    axes: tuple[str, ...]
+    bytes: float  # sent by this rank in a step
+    messages: int  # into which they are cut
+
+
+@dataclass(frozen=True)
+class RankGroup:
+    """Ranks that are alike but for which channels and rows they have."""
+
+    ranks: list[int]
+    rows: int
+    parameters: int  # kept
+    memory: Memory
+    collectives: list[Message]  # of a step, in order
 
 
 @dataclass(frozen=True)
@@ -31,14 +80,19 @@ class Plan:
     strategy: str
     mesh: Mapping[str, int]
     global_batch: int
+    fused_block: bool  # ReLU, LRN and pooling are one op, as in float32 on the CPU; decides what is kept for the backward pass
     rows: list[int]  # of the global batch, by rank
-    parameters: list[int]  # held, by rank
+    parameters: list[int]  # kept, by rank
     layers: list[LayerPlan]
+    groups: list[RankGroup]
     exchange_bytes_per_step: Mapping[str, Mapping[str, float]]  # by what is exchanged and pass, over all ranks
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return asdict(self)
+        described = asdict(self)
+        for group, shown in zip(self.groups, described["groups"], strict=True):
+            shown["memory"]["total"] = group.memory.total
+        return described
 
 
 def with_generated_classes(config: Config) -> Config:
@@ -56,32 +110,89 @@ def plan(config: Config) -> Plan:
     """
     strategy_class = registry.load(registry.STRATEGIES, config.strategy.name)
     world_size = config.launch.workers or strategy_class.default_ranks
-    ranks: list[Strategy] = [strategy_class(config, World(rank, world_size)) for rank in range(world_size)]
-    batch = config.train.global_batch
-    traffic = Traffic().merge(strategy.predict_traffic(batch) for strategy in ranks)
+    first: Strategy = strategy_class(config, World(0, world_size))
+    ranks, batch = [first.at(rank) for rank in range(world_size)], config.train.global_batch
+    sent = [list(strategy.collectives(batch)) for strategy in ranks]
+    kept = [{layer.name: _stored(strategy, layer) for layer in first.layers} for strategy in ranks]
+    rows = [length(strategy.rows(batch)) for strategy in ranks]
+    parameters = [sum(layer.parameters // layer.out_channels * length(k[layer.name]) for layer in first.layers) for k in kept]
+    fused = config.launch.device != "cuda" and config.train.dtype == "float32"
+    memories = [memory(strategy, batch, fused) for strategy in ranks]
+    traffic = _traffic(sent)
     per_image = traffic.as_dict(scale=batch)
-    held = [{layer.name: strategy.outputs(layer) for layer in strategy.layers} for strategy in ranks]
-    layers = [
-        LayerPlan(
-            layer=layer.name,
-            owners={r: (h[layer.name].start, h[layer.name].stop) for r, h in enumerate(held) if h[layer.name].stop > h[layer.name].start},
-            weight_shape=layer.weight_shape,
-            parameters=layer.parameters,
-            multiply_adds=layer.multiply_adds,
-            forward_bytes_per_image=per_image.get(layer.name, {}).get("forward", 0),
-            backward_bytes_per_image=per_image.get(layer.name, {}).get("backward", 0),
-        )
-        for layer in ranks[0].layers
-    ]
     return Plan(
         strategy=config.strategy.name,
-        mesh=ranks[0].mesh,
+        mesh=first.mesh,
         global_batch=batch,
-        rows=[strategy.rows(batch).stop - strategy.rows(batch).start for strategy in ranks],
-        parameters=[
-            sum(layer.parameters // layer.out_channels * (h[layer.name].stop - h[layer.name].start) for layer in ranks[0].layers)
-            for h in held
-        ],
-        layers=layers,
+        fused_block=fused,
+        rows=rows,
+        parameters=parameters,
+        layers=[_layer_plan(layer, ranks, sent, per_image.get(layer.name, {})) for layer in first.layers],
+        groups=_groups(rows, parameters, memories, sent),
         exchange_bytes_per_step=traffic.as_dict(),
     )
+
+
+def _layer_plan(layer: Layer, ranks: Sequence[Strategy], sent: Sequence[list[Collective]], per_image: Mapping[str, float]) -> LayerPlan:
+    then = {"ReLU": layer.relu, "LRN": layer.lrn_alpha, "max-pool": layer.pool, "dropout": layer.dropout}
+    return LayerPlan(
+        layer=layer.name,
+        owners=_owners([strategy.outputs(layer) for strategy in ranks]),
+        stored=_owners([_stored(strategy, layer) for strategy in ranks]),
+        weight_shape=layer.weight_shape,
+        output_size=layer.output_size,
+        stride=layer.stride,
+        then=[name for name, there in then.items() if there],
+        parameters=layer.parameters,
+        multiply_adds=layer.multiply_adds,
+        exchange=_exchange(layer, ranks[0]),
+        forward_bytes_per_image=per_image.get("forward", 0),
+        backward_bytes_per_image=per_image.get("backward", 0),
+        forward_bytes=[_sum(messages, layer.name, "forward") for messages in sent],
+        backward_bytes=[_sum(messages, layer.name, "backward") for messages in sent],
+    )
+
+
+def _exchange(layer: Layer, strategy: Strategy) -> InputExchange | None:
+    exchange = strategy.exchange(layer) if layer.index else None
+    if exchange is None or strategy.mesh[exchange.axis] == 1:
+        return None
+    kinds = exchange.kind(strategy.shard_sizes(strategy.layers[layer.index - 1], exchange.axis))
+    if isinstance(exchange, Exchange):
+        return InputExchange("channels", exchange.axis, exchange.reader, *kinds)
+    return InputExchange("rows", exchange.axis, None, *kinds)
+
+
+def _groups(rows: list[int], parameters: list[int], memories: list[Memory], sent: Sequence[list[Collective]]) -> list[RankGroup]:
+    alike: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for rank, messages in enumerate(sent):
+        alike[rows[rank], parameters[rank], memories[rank], tuple(messages)].append(rank)
+    groups = []
+    for ranks in alike.values():
+        one = ranks[0]
+        described = [Message(m.name, m.kind, m.direction, m.axes, _number(m.sent), m.times) for m in sent[one]]
+        groups.append(RankGroup(ranks, rows[one], parameters[one], memories[one], described))
+    return groups
+
+
+def _stored(strategy: Strategy, layer: Layer) -> slice:
+    return interval(layer.out_channels, strategy.stored(layer), strategy.mesh, strategy.coordinate)
+
+
+def _owners(held: Sequence[slice]) -> Owners:
+    return {rank: (part.start, part.stop) for rank, part in enumerate(held) if length(part)}
+
+
+def _traffic(sent: Sequence[list[Collective]]) -> Traffic:
+    traffic = Traffic()
+    for message in (message for messages in sent for message in messages):
+        traffic.add(message.name, message.direction, message.sent)
+    return traffic
+
+
+def _sum(messages: Sequence[Collective], name: str, direction: Direction) -> float:
+    return _number(sum(message.sent for message in messages if (message.name, message.direction) == (name, direction)))
+
+
+def _number(sent: Bytes) -> float:
+    return float(sent) if sent.denominator > 1 else int(sent)

@@ -27,6 +27,7 @@ CASES: list[Case] = [
     ("ddp", 2, ()),
     ("channel_split", 2, ()),
     ("channel_split", 2, (("fc8", "first"),)),
+    ("channel_split", 2, (("overlap", True),)),
     ("fsdp", 2, ()),
     ("one_weird_trick", 2, (("scheme", "a"),)),
     ("one_weird_trick", 2, (("scheme", "b"),)),

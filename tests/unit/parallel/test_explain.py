@@ -1,9 +1,16 @@
 """What `explain` says of the network of 2012, by the figures of the originals; that what is sent is what it says is shown on ranks."""
 
+import time
+from dataclasses import astuple
+
 import pytest
 
-from dist_alexnet.config import Config, LaunchConfig, StrategyConfig, UsageError
+from dist_alexnet.config import Config, LaunchConfig, StrategyConfig, TrainConfig, UsageError
+from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.explain import Plan, plan
+from dist_alexnet.parallel.memory import memory
+from dist_alexnet.parallel.world import World
+from strategies.pipeline import Pipeline
 
 GRADIENT_BYTES = 60_965_224 * 4
 
@@ -23,6 +30,101 @@ def test_the_exchanges_of_2012() -> None:
     assert per_image(described) == {"conv3": (173_056,) * 2, "fc6": (36_864,) * 2, "fc7": (16_384,) * 2, "fc8": (8_192,) * 2}
     assert sum(forward for forward, _ in per_image(described).values()) == 234_496
     assert "loss" not in described.exchange_bytes_per_step
+
+
+def test_each_gpu_of_2012_sends_what_the_originals_say() -> None:
+    """Per image: 86,528 B each way for conv3, 18,432 for fc6, 8,192 for fc7, and for fc8 from the second to the first alone."""
+    layers = {layer.layer: layer for layer in plan_of("channel_split", fc8="first").layers}
+    forward = {name: [sent / 128 for sent in layer.forward_bytes] for name, layer in layers.items() if layer.exchange}
+    backward = {name: [sent / 128 for sent in layer.backward_bytes] for name, layer in layers.items() if layer.exchange}
+    assert forward == {"conv3": [86_528] * 2, "fc6": [18_432] * 2, "fc7": [8_192] * 2, "fc8": [0, 8_192]}
+    assert backward == {"conv3": [86_528] * 2, "fc6": [18_432] * 2, "fc7": [8_192] * 2, "fc8": [8_192, 0]}
+    kinds = [(layer.exchange.forward, layer.exchange.backward) for layer in layers.values() if layer.exchange]
+    assert kinds == [("all-gather", "reduce-scatter")] * 3 + [("send", "send")]
+
+
+def test_the_collectives_of_2012_in_their_order() -> None:
+    (group,) = plan_of("channel_split").groups
+    assert group.ranks == [0, 1]
+    assert [(one.direction, one.name) for one in group.collectives] == [
+        *(("forward", name) for name in ("conv3", "fc6", "fc7", "fc8", "loss")),
+        *(("backward", name) for name in ("fc8", "fc7", "fc6", "conv3")),
+    ]
+
+
+def test_two_data_parallel_ranks_send_the_gradient_once_each() -> None:
+    (group,) = plan_of("ddp", 2).groups
+    (message,) = group.collectives
+    assert (message.name, message.kind, message.axes, message.bytes) == ("gradients", "all-reduce", ("data",), 243_860_896)
+    assert group.memory.weights == group.memory.gradients == group.memory.momentum == 243_860_896
+
+
+def test_a_shared_update_halves_the_momentum() -> None:
+    shares = plan_of("ddp", 2, shard_optimizer=True).groups[0].memory
+    assert (shares.weights, shares.momentum) == (GRADIENT_BYTES, GRADIENT_BYTES // 2)
+
+
+def test_sharded_weights_take_half_and_two_whole_layers_at_a_time() -> None:
+    described = plan_of("fsdp", 2)
+    (group,) = described.groups
+    assert group.memory.weights == group.memory.momentum == GRADIENT_BYTES // 2
+    assert group.memory.gathered == (37_752_832 + 16_781_312) * 4 // 2
+    assert plan_of("fsdp", 2, keep_gathered=True).groups[0].memory.gathered == GRADIENT_BYTES // 2
+    assert described.layers[0].owners == {0: (0, 96), 1: (0, 96)}
+    assert described.layers[0].stored == {0: (0, 48), 1: (48, 96)}
+
+
+def test_an_early_stage_keeps_more_microbatches() -> None:
+    """Of 8 microbatches of 16 rows, 2 on the first of two stages and 1 on the last."""
+    config = Config(strategy=StrategyConfig("pipeline", {"microbatches": 8}))
+    stages = [Pipeline(config, World(rank, 2)) for rank in range(2)]
+    assert [stage.kept_rows(stage.own_layers[0], 128) for stage in stages] == [32, 16]
+
+
+def test_the_turns_of_one_weird_trick_do_not_cut_the_gradients() -> None:
+    (group,) = plan_of("one_weird_trick", 4).groups
+    assert {one.name: one.messages for one in group.collectives} == {
+        "labels": 4,
+        "fc6": 4,
+        "fc7": 4,
+        "fc8": 4,
+        "loss": 4,
+        "gradients": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("strategy", "options"),
+    [
+        ("ddp", {}),
+        ("hybrid", {"fc8": "first"}),
+        ("one_weird_trick", {"fc_ranks": 4}),
+        ("one_weird_trick", {"scheme": "c"}),
+        ("fsdp", {}),
+        ("pipeline", {}),
+    ],
+)
+def test_a_rank_looked_at_from_another_is_the_rank_itself(strategy: str, options: dict[str, object]) -> None:
+    """`plan` makes one strategy and looks from it at all ranks; here each is made for itself. 101 images do not divide evenly."""
+    config = Config(strategy=StrategyConfig(strategy, options), train=TrainConfig(global_batch=101), launch=LaunchConfig(workers=8))
+    described = plan(config)
+    of_rank = {rank: group for group in described.groups for rank in group.ranks}
+    assert sorted(of_rank) == list(range(8))
+    for rank in range(8):
+        itself = registry.load(registry.STRATEGIES, strategy)(config, World(rank, 8))
+        expected = [(one.name, one.kind, one.direction, one.axes, float(one.sent), one.times) for one in itself.collectives(101)]
+        assert [(*astuple(one)[:4], float(one.bytes), one.messages) for one in of_rank[rank].collectives] == expected
+        assert of_rank[rank].memory == memory(itself, 101, fused=True)
+        assert described.rows[rank] == len(range(*itself.rows(101).indices(101)))
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "hybrid", "one_weird_trick", "fsdp"])
+def test_a_thousand_ranks_are_quick(strategy: str) -> None:
+    """0.3 to 0.6 s; when each rank asked for every other it took 5 s."""
+    began = time.process_time()
+    described = plan(Config(strategy=StrategyConfig(strategy), train=TrainConfig(global_batch=1024), launch=LaunchConfig(workers=1024)))
+    assert time.process_time() - began < 3
+    assert sum(len(group.ranks) for group in described.groups) == 1024
 
 
 def test_parameters_of_the_two_gpus_of_2012() -> None:
