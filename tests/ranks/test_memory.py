@@ -12,10 +12,10 @@ from torch.distributed.tensor import DTensor
 from dist_alexnet.config import Config, ModelConfig, StrategyConfig, TrainConfig, Widths
 from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.memory import memory
-from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.ranks import run_on_ranks
-from dist_alexnet.testing.steps import global_batch, own_rows
+from dist_alexnet.training.rank import connect_strategy
+from dist_alexnet.verify.trace import generated_batches
 
 SMALL = ModelConfig(image_size=64, classes=8, widths=Widths(conv1=8, conv2=12, conv3=16, conv4=16, conv5=12, fc6=24, fc7=32))
 ROWS = 16
@@ -84,11 +84,10 @@ def measure(world: World, cases: list[Case]) -> list[tuple[str, int, int]]:
             if case[0] == "fsdp" and dtype == "float64":
                 continue  # its convolutions are not channels-last, so the plain block has a copy less of its two towers: 2 % of the whole
             config = configure(case, dtype, accumulation)
-            strategy: Strategy = registry.load(registry.STRATEGIES, config.strategy.name)(config, world)
-            strategy.connect()
+            strategy = connect_strategy(config, world)
             network = strategy.build()
             net = strategy.parallelize(network)
-            batch = own_rows(global_batch(config, 0), strategy)
+            batch = next(iter(generated_batches(config, strategy))).to(world.device, network.dtype)
             watch = Watch({p.untyped_storage().data_ptr() for p in network.parameters() if not isinstance(p, DTensor)})
             with watch:
                 strategy.forward_backward(net, batch, 0)

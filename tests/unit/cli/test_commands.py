@@ -161,3 +161,53 @@ def test_wrong_use_is_one_line_and_exit_code_2(
     assert err.startswith("error: ")
     assert message in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("strategy", ["single", "ddp", "channel_split", "hybrid", "one_weird_trick", "fsdp", "pipeline"])
+@pytest.mark.parametrize("ranks", [2, 8, 64, 1024])
+def test_every_plan_fits_80_columns(strategy: str, ranks: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    ranks = {"single": 1, "channel_split": 2, "pipeline": min(ranks, 8)}.get(strategy, ranks)
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = call(["explain", "--strategy", strategy, "--gpus", str(ranks), "-b", "1024"], capsys, monkeypatch)
+    assert code == 0
+    assert "…" not in out
+    assert max(map(len, out.splitlines())) <= 80
+    assert len(out.splitlines()) < 100
+
+
+def test_explain_draws_to_stdout_or_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    _, out, _ = call(["explain", "--format", "svg"], capsys, monkeypatch)
+    assert out.startswith("<svg ")
+    code, nothing, _ = call(["explain", "--format", "svg", "--out", str(tmp_path / "towers.svg")], capsys, monkeypatch)
+    assert (code, nothing) == (0, "")
+    assert (tmp_path / "towers.svg").read_text() == out
+    code, _, error = call(["explain", "--format", "svg", "--out", str(tmp_path / "none" / "a.svg")], capsys, monkeypatch)
+    assert code == 2
+    assert "No such file or directory" in error
+    code, _, error = call(["explain", "--out", str(tmp_path / "table")], capsys, monkeypatch)
+    assert code == 2
+    assert "type --format svg" in error
+
+
+def test_json_says_of_each_rank_what_the_table_shows(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    _, out, _ = call(["explain", "--json", "--strategy", "hybrid", "--gpus", "4"], capsys, monkeypatch)
+    described = json.loads(out)
+    (group,) = described["groups"]
+    assert group["ranks"] == [0, 1, 2, 3]
+    assert group["memory"]["total"] == sum(bytes for kind, bytes in group["memory"].items() if kind != "total")
+    assert described["layers"][2]["exchange"] == {
+        "joins": "channels",
+        "axis": "tower",
+        "reader": None,
+        "forward": "all-gather",
+        "backward": "reduce-scatter",
+    }
+    assert described["layers"][2]["forward_bytes"] == [64 * 86_528] * 4
+    assert group["collectives"][-1] == {
+        "name": "gradients",
+        "kind": "all-reduce",
+        "direction": "backward",
+        "axes": ["data"],
+        "bytes": 60_965_224 * 4 / 2,
+        "messages": 1,
+    }
