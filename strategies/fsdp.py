@@ -8,18 +8,16 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, fully_shard
-from torch.distributed.fsdp._fully_shard._fsdp_collectives import DefaultAllGather, DefaultReduceScatter
 from torch.distributed.tensor import DTensor
 
 from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.network import Draw, Network
 from dist_alexnet.parallel.placement import Placement, Shard
 from dist_alexnet.parallel.predict import Collective
+from dist_alexnet.parallel.sharded_weights import GatherWeights, ScatterGradients
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.traffic import Direction
 from dist_alexnet.training.optimizer import VelocitySGD
@@ -38,7 +36,7 @@ class Fsdp(Strategy):
     name = "fsdp"
     Options = FsdpOptions
     variants = ({}, {"keep_gathered": True})
-    _direction: Direction = "forward"  # the pass that is going on
+    direction: Direction = "forward"  # the pass that is going on
 
     def axes(self, world_size: int) -> Mapping[str, int]:
         """One axis; any number of ranks."""
@@ -88,12 +86,12 @@ class Fsdp(Strategy):
 
     def draw(self, step: int, rows: Tensor) -> Draw:
         """As ever; from here on layers are gathered for the forward pass."""
-        self._direction = "forward"
+        self.direction = "forward"
         return super().draw(step, rows)
 
     def loss(self, scores: Tensor, labels: Tensor) -> Tensor:
         """As ever; from here on layers are gathered for the backward pass."""
-        self._direction = "backward"
+        self.direction = "backward"
         return super().loss(scores, labels)
 
     @contextmanager
@@ -121,34 +119,8 @@ class Fsdp(Strategy):
         unit = fully_shard(layer, mesh=self.device_mesh, reshard_after_forward=not self.options.keep_gathered)
         unit.set_gradient_divide_factor(1.0)  # summed: the loss is divided by the global batch already
         unit.set_force_sum_reduction_for_comms(True)  # and by a plain sum, which is all that gloo has
-        unit.set_custom_all_gather(_CountedAllGather(self))
-        unit.set_custom_reduce_scatter(_CountedReduceScatter(self))
-
-
-class _CountedAllGather(DefaultAllGather):
-    """Counts what it sends, and on the CPU, where fully_shard waits for it anyway, what it takes."""
-
-    def __init__(self, strategy: Fsdp) -> None:
-        self._strategy = strategy
-
-    def __call__(self, output_tensor: Tensor, input_tensor: Tensor, group: dist.ProcessGroup, async_op: bool = False) -> dist.Work | None:
-        self._strategy.traffic.add("weights", self._strategy._direction, (group.size() - 1) * input_tensor.nbytes)
-        with self._strategy.clock("communication"):
-            return super().__call__(output_tensor, input_tensor, group, async_op)
-
-
-class _CountedReduceScatter(DefaultReduceScatter):
-    """Counts what it sends, and on the CPU what it takes."""
-
-    def __init__(self, strategy: Fsdp) -> None:
-        self._strategy = strategy
-
-    def __call__(
-        self, output_tensor: Tensor, input_tensor: Tensor, group: dist.ProcessGroup, op: Any, async_op: bool = False
-    ) -> dist.Work | None:
-        self._strategy.traffic.add("gradients", "backward", (group.size() - 1) * output_tensor.nbytes)
-        with self._strategy.clock("communication"):
-            return super().__call__(output_tensor, input_tensor, group, op, async_op)
+        unit.set_custom_all_gather(GatherWeights(self.channel("data"), lambda: self.direction))
+        unit.set_custom_reduce_scatter(ScatterGradients(self.channel("data")))
 
 
 def _local(tensor: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ from dist_alexnet.training.optimizer import VelocitySGD
 class OneWeirdTrickOptions:
     """Options of `one_weird_trick`."""
 
-    scheme: Scheme = "b"
+    scheme: Scheme = "a"  # the fastest where the transfer is (benchmarks/strategies); b and c need less memory
     fc_batch: bool = False  # update the fully connected layers after every turn: the paper's variable batch size, not exact SGD
     fc_ranks: int | None = None  # ranks that share the fully connected layers, neighbours in rank; null: all. Type the ranks of a node
     bucket_mib: float = BUCKET_MIB  # gradients that travel in one message, in MiB

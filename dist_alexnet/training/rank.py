@@ -16,6 +16,7 @@ from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import World
 from dist_alexnet.training.agreement import Agreement
+from dist_alexnet.training.allocator import keep_freed_memory
 from dist_alexnet.training.fingerprint import check_fingerprints, fingerprint
 from dist_alexnet.training.job import RankFailure, RunDirectory
 
@@ -56,6 +57,8 @@ def _process_group(world: World, config: Config) -> Iterator[None]:
     torch.set_num_threads(config.launch.threads)
     if world.device.type == "cuda":
         torch.cuda.set_device(world.device)
+    else:
+        keep_freed_memory()
     backend = "nccl" if world.device.type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=timedelta(seconds=config.launch.timeout_s))
     yield

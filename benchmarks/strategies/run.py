@@ -1,0 +1,153 @@
+"""Which strategy trains AlexNet fastest on the CPU processes of one machine, and where does the time of each go?
+
+The network of the paper at full size, one thread per rank, images drawn beforehand. Every round takes one step of every contestant, in
+turn, all of which live in the same processes, so that whatever else the machine does falls on all of them; ratios are of the same round.
+
+    python benchmarks/strategies/run.py --ranks 2 4 --batch 32 64 --out benchmarks/strategies/results/NAME.json
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch.distributed as dist
+
+from dist_alexnet.config import Config, ModelConfig, StrategyConfig, TrainConfig, UsageError
+from dist_alexnet.parallel import registry
+from dist_alexnet.parallel.world import World
+from dist_alexnet.telemetry.environment import describe_machine, versions
+from dist_alexnet.testing.ranks import run_on_ranks
+from dist_alexnet.training.allocator import keep_freed_memory
+from dist_alexnet.training.optimizer import VelocitySGD
+from dist_alexnet.training.rank import connect_strategy
+from dist_alexnet.verify.trace import generated_batches
+
+CONTESTANTS: list[tuple[str, dict[str, Any]]] = [
+    ("ddp", {}),
+    ("ddp", {"gradient_wire": "bfloat16"}),
+    ("ddp", {"shard_optimizer": True}),
+    ("channel_split", {"overlap": False}),
+    ("channel_split", {}),
+    ("hybrid", {}),
+    ("one_weird_trick", {"scheme": "a"}),
+    ("one_weird_trick", {"scheme": "b"}),
+    ("one_weird_trick", {"scheme": "c"}),
+    ("fsdp", {}),
+    ("pipeline", {}),
+]
+
+
+class Contestant:
+    """A strategy with everything that a step needs."""
+
+    def __init__(self, config: Config, world: World) -> None:
+        self.strategy = connect_strategy(config, world)
+        network = self.strategy.build()
+        self.net = self.strategy.parallelize(network)
+        self.optimizer = VelocitySGD(self.strategy.updated(network), config.train)
+        self.batch = next(iter(generated_batches(config, self.strategy)))
+        self.step = 0
+
+    def measure(self) -> dict[str, float]:
+        """Seconds of one step, of which phase, on this rank."""
+        self.strategy.clock.take()
+        dist.barrier()
+        start = time.perf_counter()
+        self.strategy.train_step(self.net, self.optimizer, 0.01, self.batch, self.step)
+        self.step += 1
+        return {"step": time.perf_counter() - start, **self.strategy.clock.take()}
+
+
+def race(world: World, configs: list[Config], num_rounds: int) -> list[list[dict[str, float]]]:
+    """Rounds of one step of each, after one that is not counted."""
+    keep_freed_memory()
+    contestants = [Contestant(config, world) for config in configs]
+    for contestant in contestants:
+        contestant.measure()
+    return [[contestant.measure() for contestant in contestants] for _ in range(num_rounds)]
+
+
+def compare(ranks: int, batch: int, num_rounds: int) -> list[dict[str, Any]]:
+    """All contestants that serve this many ranks; DDP as it comes is what the others are compared with."""
+    train = TrainConfig(global_batch=batch)
+    configs = [Config(model=ModelConfig(classes=1000), train=train, strategy=StrategyConfig(name, dict(o))) for name, o in CONTESTANTS]
+    configs = [config for config in configs if serves(config, ranks)]
+    by_rank = run_on_ranks(ranks, race, configs, num_rounds)
+    slowest = [[max(by_rank[r][n][i]["step"] for r in range(ranks)) for n in range(num_rounds)] for i in range(len(configs))]
+    results = []
+    for i, config in enumerate(configs):
+        phases = by_rank[0][0][i]
+        results.append(
+            {
+                "strategy": config.strategy.name,
+                "options": config.strategy.options,
+                "ranks": ranks,
+                "global_batch": batch,
+                "step_ms": summary([1e3 * seconds for seconds in slowest[i]]),
+                "times_ddp": summary([ddp / mine for ddp, mine in zip(slowest[0], slowest[i], strict=True)]),
+                "phase_ms": {
+                    phase: summary([1e3 * by_rank[r][n][i][phase] for r in range(ranks) for n in range(num_rounds)])["median"]
+                    for phase in phases
+                },
+            }
+        )
+    return results
+
+
+def serves(config: Config, ranks: int) -> bool:
+    try:
+        registry.load(registry.STRATEGIES, config.strategy.name)(config, World(0, ranks))
+    except UsageError:
+        return False
+    return True
+
+
+def summary(values: list[float]) -> dict[str, Any]:
+    low, median, high = (round(float(value), 3) for value in np.percentile(values, (25, 50, 75)))
+    return {"median": median, "quartiles": [low, high], "min": round(min(values), 3)}
+
+
+def environment() -> dict[str, Any]:
+    machine = describe_machine()
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent).stdout.strip()
+    return {
+        "processor": machine["processor"],
+        "cores": machine["cores"],
+        "load": [round(load, 2) for load in os.getloadavg()],
+        "versions": versions(),
+        "commit": commit,
+        "threads_per_rank": 1,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--ranks", type=int, nargs="+", default=[2, 4])
+    parser.add_argument("--batch", type=int, nargs="+", default=[32, 64])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    before, results = environment(), []
+    for ranks in arguments.ranks:
+        for batch in arguments.batch:
+            for result in (rows := compare(ranks, batch, arguments.rounds)):
+                options = ",".join(f"{key}={value}" for key, value in result["options"].items())
+                step, gain, waited = result["step_ms"], result["times_ddp"]["median"], result["phase_ms"]["communication"]
+                print(
+                    f"{ranks} ranks, batch {batch:3d}  {result['strategy']:16s}{options:24s} {step['median']:8.0f} ms "
+                    f"({step['quartiles'][0]:.0f}-{step['quartiles'][1]:.0f})  {gain:5.2f} x ddp  exposed {waited:6.1f} ms",
+                    flush=True,
+                )
+            results += rows
+    content = {"environment": before, "rounds": arguments.rounds, "results": results}
+    if arguments.out:
+        arguments.out.write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
