@@ -67,9 +67,13 @@ def race(world: World, configs: list[Config], num_rounds: int) -> list[list[dict
     """Rounds of one step of each, after one that is not counted."""
     keep_freed_memory()
     contestants = [Contestant(config, world) for config in configs]
-    for contestant in contestants:
-        contestant.measure()
-    return [[contestant.measure() for contestant in contestants] for _ in range(num_rounds)]
+    rounds = []
+    for number in range(-1, num_rounds):
+        # Each round begins with another one: who comes after whom matters, by what the one before leaves in caches and free memory.
+        order = [(number + i) % len(contestants) for i in range(len(contestants))]
+        measured = {i: contestants[i].measure() for i in order}
+        rounds.append([measured[i] for i in range(len(contestants))])
+    return rounds[1:]
 
 
 def compare(ranks: int, batch: int, num_rounds: int) -> list[dict[str, Any]]:
