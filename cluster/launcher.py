@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from cluster import session
-from cluster.placement import resources_per_rank, room, total
+from cluster.placement import gpus_per_rank, resources_per_rank, room, total
 from dist_alexnet.config import LaunchConfig, UsageError
 from dist_alexnet.training.job import RunDirectory, TrainingFailed
 from dist_alexnet.training.launcher import Launcher, RankFunction
@@ -40,7 +40,7 @@ class RayLauncher(Launcher):
         """Refuse a cluster that is not there or too small: Ray would wait for more nodes, not refuse."""
         if not self._address:
             return
-        ranks, rank, nodes = self.config.ranks, resources_per_rank(self.config.device), self._nodes(self._address)
+        ranks, rank, nodes = self.config.ranks, self._per_rank(), self._nodes(self._address)
         fitting = room(nodes, rank)
         if fitting < ranks:
             fewer = f"--gpus {fitting}, " if fitting else ""
@@ -68,7 +68,7 @@ class RayLauncher(Launcher):
     @contextmanager
     def _ray(self) -> Iterator[None]:
         if not self._address:
-            with session.own_ray(self.config.ranks, self.config.device):
+            with session.own_ray(self.config.ranks, min(self.config.ranks, self.cuda_devices()) if self.config.device == "cuda" else 0):
                 yield
             return
         session.connect(self._address)
@@ -78,6 +78,10 @@ class RayLauncher(Launcher):
             yield
         finally:
             ray.shutdown()
+
+    def _per_rank(self) -> dict[str, float]:
+        share = self.config.share_device
+        return resources_per_rank(self.config.device, gpus_per_rank(self.cuda_devices(), self.config.ranks, share) if share else 1.0)
 
     def _nodes(self, address: str) -> list[dict[str, float]]:
         session.connect(address)
@@ -99,7 +103,7 @@ class RayLauncher(Launcher):
             scaling_config=ScalingConfig(
                 num_workers=self.config.ranks,
                 use_gpu=self.config.device == "cuda",
-                resources_per_worker=resources_per_rank(self.config.device),
+                resources_per_worker=self._per_rank(),
                 placement_strategy="PACK",  # neighbouring ranks on one node
             ),
             run_config=RunConfig(  # type: ignore[arg-type]  # typed for the first Ray Train, checked at run time for the second

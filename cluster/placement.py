@@ -1,13 +1,19 @@
 """What a rank asks of a node, and how many ranks a cluster has room for. Plain numbers, no Ray."""
 
+import math
 from collections.abc import Iterable, Mapping
 
 Resources = Mapping[str, float]  # as Ray counts them: "CPU", "GPU"
 
 
-def resources_per_rank(device: str) -> dict[str, float]:
-    """One CPU slot each, and one GPU on "cuda"."""
-    return {"CPU": 1, "GPU": 1} if device == "cuda" else {"CPU": 1}
+def resources_per_rank(device: str, gpus: float = 1.0) -> dict[str, float]:
+    """One CPU slot each, and one GPU on "cuda", or that part of one."""
+    return {"CPU": 1, "GPU": gpus} if device == "cuda" else {"CPU": 1}
+
+
+def gpus_per_rank(devices: int, ranks: int, share: bool) -> float:
+    """Part of a GPU that each rank gets: one, or less where they share, rounded down to what Ray can count."""
+    return math.floor(1e4 * min(1.0, devices / ranks)) / 1e4 if share else 1.0
 
 
 def room(nodes: Iterable[Resources], rank: Resources) -> int:

@@ -37,7 +37,7 @@ def prepare() -> None:
 
 
 @contextmanager
-def own_ray(ranks: int, device: str) -> Iterator[None]:
+def own_ray(ranks: int, gpus: int) -> Iterator[None]:
     """Start Ray on this machine with a slot per rank, however many cores there are, and end it again.
 
     Call it in the thread that lives as long as the run: the kernel ends Ray's processes together with the thread that started them.
@@ -53,7 +53,7 @@ def own_ray(ranks: int, device: str) -> Iterator[None]:
             ray.init(
                 address="local",  # not RAY_ADDRESS, and not a cluster that happens to run here
                 num_cpus=ranks,
-                num_gpus=ranks if device == "cuda" else 0,
+                num_gpus=gpus,
                 object_store_memory=OBJECT_STORE_BYTES,
                 include_dashboard=False,
                 log_to_driver=False,

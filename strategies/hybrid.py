@@ -59,9 +59,7 @@ class Hybrid(Strategy):
                 f"hybrid puts one tower on each rank of a pair, but model.towers={self.config.model.towers}; "
                 "type model.towers=2, or another --strategy"
             )
-        nodes = self.world.nodes
-        if any(nodes[first] != nodes[first + 1] for first in range(0, len(nodes) - 1, 2)):
-            where = ", ".join(f"{rank}: {node}" for rank, node in enumerate(nodes))
+        if where := self.world.divided_groups(2):
             raise UsageError(
                 f"hybrid would spread a pair of ranks (0 and 1, 2 and 3, ...) over two nodes ({where}); put an even number on each"
             )

@@ -14,7 +14,7 @@ gradients, the latter their activations. How the rows reach the fully connected 
 All three compute the same step. With `fc_batch` they do not: then the fully connected layers are updated after every turn (section 4.2).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -24,13 +24,13 @@ from dist_alexnet.config import UsageError
 from dist_alexnet.data.batch import Batch
 from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.network import Network
-from dist_alexnet.parallel.batch_to_model import BatchToModel, Scheme, join_rows, run_in_turns, turns
+from dist_alexnet.parallel.batch_to_model import BatchToModel, Scheme, join_rows
 from dist_alexnet.parallel.exchange import Exchange
 from dist_alexnet.parallel.gradients import BUCKET_MIB, DataParallel
-from dist_alexnet.parallel.placement import Placement, Shard, length
+from dist_alexnet.parallel.halves import Halves
+from dist_alexnet.parallel.placement import Placement, Shard
 from dist_alexnet.parallel.predict import Collective
 from dist_alexnet.parallel.strategy import Strategy
-from dist_alexnet.parallel.world import split_rows
 from dist_alexnet.training.optimizer import VelocitySGD
 
 
@@ -42,14 +42,6 @@ class OneWeirdTrickOptions:
     fc_batch: bool = False  # update the fully connected layers after every turn: the paper's variable batch size, not exact SGD
     fc_ranks: int | None = None  # ranks that share the fully connected layers, neighbours in rank; null: all. Type the ranks of a node
     bucket_mib: float = BUCKET_MIB  # gradients that travel in one message, in MiB
-
-
-class Halves(nn.Module):
-    """The two parts of the network, each wrapped for the ranks that sum its gradients."""
-
-    def __init__(self, convolutions: nn.Module, classifier: nn.Module) -> None:
-        super().__init__()
-        self.convolutions, self.classifier = convolutions, classifier
 
 
 class OneWeirdTrick(Strategy):
@@ -79,11 +71,9 @@ class OneWeirdTrick(Strategy):
             )
         if self.options.fc_batch and self.mesh["data"] > 1:
             raise UsageError("strategy.options.fc_batch needs all ranks in one group; type strategy.options.fc_ranks=null")
-        nodes, together = self.world.nodes, self.mesh["model"]
-        if any(nodes[rank] != nodes[rank - rank % together] for rank in range(len(nodes))):
-            where = ", ".join(f"{rank}: {node}" for rank, node in enumerate(nodes))
+        if where := self.world.divided_groups(self.mesh["model"]):
             raise UsageError(
-                f"one_weird_trick would spread {together} ranks that share the fully connected layers over nodes ({where}); "
+                f"one_weird_trick would spread ranks that share the fully connected layers over nodes ({where}); "
                 "type strategy.options.fc_ranks= with the number of ranks on a node"
             )
 
@@ -118,63 +108,30 @@ class OneWeirdTrick(Strategy):
         convolutions, classifier = network.span("conv"), network.span("linear")
         several, holds_some = self.mesh["data"] > 1, any(True for _ in classifier.parameters())
         return Halves(
+            self,
             DataParallel(convolutions, self.world_channel(), self.options.bucket_mib) if self.world.world_size > 1 else convolutions,
             DataParallel(classifier, self.channel("data"), self.options.bucket_mib) if several and holds_some else classifier,
+            self.options.scheme,
         )
 
     def train_step(self, net: nn.Module, optimizer: VelocitySGD, lr: float, batch: Batch, step: int) -> Tensor:
         """One step; with `fc_batch` one of the fully connected layers per turn, at a rate in proportion to its rows (section 5)."""
         if not self.options.fc_batch:
             return super().train_step(net, optimizer, lr, batch, step)
+        assert isinstance(net, Halves)
         net.zero_grad()
-        loss = self._pass(net, batch, step, update=lambda share: optimizer.step_at(lr * share, kinds=["linear"]))
+        loss = net.run(batch, step, update=lambda share: optimizer.step_at(lr * share, kinds=["linear"]))
         with self.clock("optimizer"):
             optimizer.step_at(lr, kinds=["conv"])
         return loss
 
     def forward_backward(self, net: nn.Module, batch: Batch, step: int) -> Tensor:
         """Convolutions forward, the classifier forward and backward in turns, convolutions backward."""
-        return self._pass(net, batch, step)
+        assert isinstance(net, Halves)
+        return net.run(batch, step)
 
     def predict(self, network: Network, images: Tensor) -> Tensor:
         """Scores of all classes for this rank's rows."""
         channel = self.channel("model")
         joined, rows = join_rows(network.span("conv")(images).flatten(1), channel)
         return torch.split(self.join_classes(network.span("linear")(joined)), rows)[channel.rank]
-
-    def _pass(self, net: nn.Module, batch: Batch, step: int, update: Callable[[float], None] | None = None) -> Tensor:
-        """All microbatches. `update` is called after every turn, with the turn's share of the global batch."""
-        assert isinstance(net, Halves)
-        losses, parts = [], batch.microbatches(self.config.train.accumulation)
-        for number, part in enumerate(parts):
-            is_last = number == len(parts) - 1
-
-            def classify(rows: Batch, last_turn: bool, is_last: bool = is_last) -> None:
-                with self.reduction(net.classifier, is_last and last_turn):
-                    losses.append(self._classify(net.classifier, rows, step, update))
-
-            with self.reduction(net.convolutions, is_last):
-                with self.clock("forward"):
-                    features = net.convolutions(part.images, self.draw(step, part.rows))
-                brought = [length(split_rows(rows, len(parts), number)) for rows in self.rows_along("model", batch.global_batch)]
-                flat = Batch(features.detach().flatten(1), part.labels, part.rows, part.global_batch)
-                gradient = run_in_turns("fc6", flat, turns(self.options.scheme, brought), self.channel("model"), classify)
-                with self.clock("backward"):
-                    features.backward(gradient.view(features.shape))
-        if isinstance(net.convolutions, DataParallel):
-            self.clock.move(net.convolutions.exposed_seconds(), "backward", "communication")
-        return torch.stack(losses).sum() / self.mesh["model"]  # each rank of a group has computed the loss of all its rows
-
-    def _classify(self, classifier: nn.Module, rows: Batch, step: int, update: Callable[[float], None] | None) -> Tensor:
-        """Forward and backward of the fully connected layers over the rows of a turn; `rows.images` collects its gradient."""
-        with self.clock("forward"):
-            loss = self.loss(classifier(rows.images, self.draw(step, rows.rows)), rows.labels) / rows.global_batch
-        share = len(rows.labels) / rows.global_batch if update else 1.0
-        with self.clock("backward"):
-            (loss / share).backward()  # type: ignore[no-untyped-call]
-        if update and rows.images.grad is not None:
-            rows.images.grad *= share  # the convolutions still average over the global batch
-            with self.clock("optimizer"):
-                update(share)
-            classifier.zero_grad()
-        return loss.detach()

@@ -48,6 +48,8 @@ class Pipeline(Strategy):
 
     def validate(self) -> None:
         """1F1B needs at least as many microbatches as stages, and a row for each."""
+        if self.config.launch.share_device and self.world.world_size > 1:
+            raise UsageError("pipeline sends from device to device, which gloo does not; type --device cpu, or another --strategy")
         batch, stages, microbatches = self.config.train.global_batch, self.world.world_size, self.microbatches
         if microbatches < stages:
             raise UsageError(

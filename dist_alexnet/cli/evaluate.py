@@ -19,6 +19,7 @@ def evaluate(
     strategy: options.Strategy = "single",
     gpus: options.Workers = 1,
     device: options.Device = "auto",
+    share_device: options.ShareDevice = None,
     launcher: options.LauncherName = "local",
     batch: options.Batch = None,
     as_json: options.Json = False,

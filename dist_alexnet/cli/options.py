@@ -18,6 +18,9 @@ Preset = Annotated[str | None, typer.Option("-c", "--config", help="Preset name 
 Strategy = Annotated[str | None, typer.Option("--strategy", help=f"How to spread the network; installed: {_installed('strategies')}.")]
 Workers = Annotated[int | None, typer.Option("--gpus", help="Ranks: CUDA devices, or CPU processes where there is no CUDA.")]
 Device = Annotated[str | None, typer.Option("--device", help="auto, cuda or cpu.")]
+ShareDevice = Annotated[
+    bool | None, typer.Option("--share-device", help="Let ranks share a CUDA device, over gloo: to show correctness, not for speed.")
+]
 LauncherName = Annotated[str | None, typer.Option("--launcher", help=f"Who starts the ranks; installed: {_installed('launchers')}.")]
 Data = Annotated[Path | None, typer.Option("--data", help="Folder with train/ and val/: class folders, or shards from `data prepare`.")]
 OutputDir = Annotated[Path, typer.Option("--output-dir", help="Where run folders go.")]
@@ -33,6 +36,7 @@ KEYS = {
     "strategy": "strategy.name",
     "gpus": "launch.workers",
     "device": "launch.device",
+    "share_device": "launch.share_device",
     "launcher": "launch.name",
     "data": "data.path",
     "batch": "train.global_batch",

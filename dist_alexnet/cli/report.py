@@ -73,6 +73,8 @@ class RunReport:
         ):
             table.add_row(Text(label, style="bold"), value)
         self._console.print(table)
+        if config.launch.share_device:
+            self.say(f"{config.launch.workers} ranks may share CUDA devices, over gloo: to show correctness, not for speed")
         if config.launch.device == "cpu":
             self.say(f"no CUDA device is used: {config.launch.workers} CPU process(es) over gloo")
 

@@ -16,6 +16,7 @@ def train(
     strategy: options.Strategy = None,
     gpus: options.Workers = None,
     device: options.Device = None,
+    share_device: options.ShareDevice = None,
     launcher: options.LauncherName = None,
     data: options.Data = None,
     name: Annotated[str | None, typer.Option("--name", help="Of the run folder; default: strategy and time.")] = None,

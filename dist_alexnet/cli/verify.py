@@ -23,6 +23,7 @@ def verify(
     dtype: Annotated[str, typer.Option("--dtype", help="float64 or float32.")] = "float64",
     batch: Annotated[int, typer.Option("-b", "--batch", help="Images per step; a number that ranks do not divide tests more.")] = 11,
     device: options.Device = None,
+    share_device: options.ShareDevice = None,
     launcher: options.LauncherName = "local",
     data: options.Data = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for the certificate; default: runs/verify-TIME.")] = None,
@@ -70,7 +71,7 @@ def _print_table(cases: "list[Case]", folder: Path) -> None:
     from dist_alexnet.verify.certificate import COLUMNS, faults, row, undefined
 
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for heading in COLUMNS:
+    for heading in COLUMNS:  # 80 cells, if options are short
         table.add_column(heading, justify="right" if heading not in ("strategy", "verdict") else "left", no_wrap=True)
     for case in cases:
         if not case.undefined:

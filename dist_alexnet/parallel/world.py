@@ -18,11 +18,23 @@ class World:
     nodes: tuple[str, ...] = ()  # name of the node of each rank; empty where no process has asked
 
     @staticmethod
-    def from_environment(device: str) -> "World":
-        """The world that torchrun's variables describe (RANK, WORLD_SIZE, LOCAL_RANK); `device` is "cpu" or "cuda"."""
-        rank, world_size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-        place = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if device == "cuda" else torch.device("cpu")
-        return World(rank, world_size, place)
+    def from_environment(device: str, share_device: bool = False) -> "World":
+        """The world that torchrun's variables describe (RANK, WORLD_SIZE, LOCAL_RANK).
+
+        Args:
+            device: "cpu" or "cuda".
+            share_device: ranks of a node may share its devices.
+        """
+        rank, world_size, local = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+        if device == "cpu":
+            return World(rank, world_size)
+        return World(rank, world_size, torch.device("cuda", local % torch.cuda.device_count() if share_device else local))
+
+    def divided_groups(self, size: int) -> str:
+        """If a group of `size` neighbouring ranks spans two nodes: where each rank is, in words; empty if none does, or nobody knows."""
+        if all(node == self.nodes[rank - rank % size] for rank, node in enumerate(self.nodes)):
+            return ""
+        return ", ".join(f"{rank}: {node}" for rank, node in enumerate(self.nodes))
 
 
 def coordinates(rank: int, mesh: Mapping[str, int]) -> dict[str, int]:

@@ -137,8 +137,8 @@ def settle_ranks(config: Config) -> Config:
     workers = launch.workers or registry.load(registry.STRATEGIES, config.strategy.name).default_ranks
     visible = make_launcher(config).cuda_devices() if launch.device != "cpu" else 0
     device = launch.device if launch.device != "auto" else ("cuda" if visible else "cpu")
-    if device == "cuda" and visible < workers:
-        instead = f"--gpus {visible}, or " if visible else ""
+    if device == "cuda" and visible < workers and not (launch.share_device and visible):
+        instead = f"--gpus {visible}, --share-device to show correctness, or " if visible else ""
         raise UsageError(
             f"{workers} ranks need {workers} CUDA devices, but {visible} are visible; "
             f"type {instead}--device cpu for {workers} processes on the CPU"

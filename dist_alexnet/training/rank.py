@@ -39,7 +39,7 @@ def rank_process(config: Config, directory: RunDirectory) -> Iterator[World]:
     rank = int(os.environ["RANK"])
     _log_to(directory, rank, int(os.environ["WORLD_SIZE"]))
     try:
-        world = World.from_environment(config.launch.device)
+        world = World.from_environment(config.launch.device, config.launch.share_device)
         with _process_group(world, config):
             everybody = Agreement(world, config.launch.timeout_s).gather((socket.gethostname(), fingerprint(config)))
             nodes = tuple(node for node, _ in everybody)
@@ -59,7 +59,7 @@ def _process_group(world: World, config: Config) -> Iterator[None]:
         torch.cuda.set_device(world.device)
     else:
         keep_freed_memory()
-    backend = "nccl" if world.device.type == "cuda" else "gloo"
+    backend = "nccl" if world.device.type == "cuda" and not config.launch.share_device else "gloo"  # nccl wants a device for each rank
     dist.init_process_group(backend, timeout=timedelta(seconds=config.launch.timeout_s))
     yield
     dist.destroy_process_group()  # not after a failure: it would wait for ranks that are gone

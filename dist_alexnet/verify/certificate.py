@@ -12,7 +12,17 @@ from dist_alexnet.telemetry.environment import describe_machine, versions
 from dist_alexnet.verify.run import Case
 from dist_alexnet.verify.verdict import TOLERANCES
 
-COLUMNS = ("strategy", "ranks", "loss", "weights", "momentum", "bits", "bytes/step", "verdict")  # bits: of dropout masks and images
+# bits: of dropout masks and images, and the place of each.
+COLUMNS = (
+    "strategy",
+    "ranks",
+    "loss",
+    "weights",
+    "momentum",
+    "bits",
+    "bytes/step",
+    "verdict",
+)
 
 
 def certificate(config: Config, steps: int, cases: Sequence[Case]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 import pytest
 
-from cluster.placement import resources_per_rank, room, total
+from cluster.placement import gpus_per_rank, resources_per_rank, room, total
 
 CUDA, CPU = resources_per_rank("cuda"), resources_per_rank("cpu")
 
@@ -21,3 +21,10 @@ def test_room_counts_whole_ranks_per_node(nodes, rank, fitting):
 
 def test_total_names_what_a_rank_asks_for():
     assert total([{"CPU": 8, "GPU": 2, "memory": 1e9}, {"CPU": 4}], CUDA) == "12 CPU, 2 GPU"
+
+
+@pytest.mark.parametrize(
+    ("devices", "ranks", "share", "expected"), [(2, 4, True, 0.5), (1, 3, True, 0.3333), (4, 2, True, 1.0), (2, 4, False, 1.0)]
+)
+def test_ranks_that_share_devices_ask_for_parts(devices, ranks, share, expected):
+    assert gpus_per_rank(devices, ranks, share) == expected

@@ -1,0 +1,103 @@
+"""`dist-alexnet verify`, run as a person does."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dist_alexnet.config import UsageError
+from dist_alexnet.training.fingerprint import check_fingerprints
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+FAULTY = """
+from strategies.ddp import Ddp
+
+class Forgetful(Ddp):
+    name = "forgetful"
+
+    def parallelize(self, network):
+        return network  # and so never sums its gradients
+
+class Unfinished(Ddp.__mro__[1]):
+    name = "unfinished"
+"""
+ENTRY_POINTS = """[dist_alexnet.strategies]
+forgetful = faulty:Forgetful
+unfinished = faulty:Unfinished
+missing = no_such_module:Strategy
+"""
+
+
+@pytest.fixture
+def with_plug_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody's package: one strategy that forgets its gradients, one that lacks a method, one that does not import."""
+    (tmp_path / "faulty.py").write_text(FAULTY)
+    info = tmp_path / "faulty-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINTS)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+
+
+def test_a_certificate(dist_alexnet: Command, workplace: Path) -> None:
+    arguments = ["-c", "tiny.yaml", "--strategies", "ddp,channel_split", "--gpus", "2,3", "--steps", "3", "--out", "certified"]
+    result = dist_alexnet("verify", *arguments)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "not defined: channel_split on 3: channel_split puts one tower on each of 2 ranks" in result.stdout
+    content = json.loads((workplace / "certified" / "certificate.json").read_text())
+    assert content["passed"]
+    assert content["dtype"] == "float64"
+    judged = {(case["strategy"], case["world_size"]): case["verdict"] for case in content["cases"] if case["verdict"]}
+    assert set(judged) == {("ddp", 2), ("ddp", 3), ("channel_split", 2)}
+    for verdict in judged.values():
+        assert 0 < verdict["bytes_per_step"] == verdict["bytes_predicted"]
+        assert set(verdict["momentum"]) == set(verdict["weights"])
+        assert max(verdict["weights"].values()) < 1e-9
+        assert verdict["missing"] == verdict["faults"] == []
+    assert "| ddp | 3 |" in (workplace / "certified" / "certificate.md").read_text()
+    assert not (workplace / "certified" / "evidence").exists()
+
+
+@pytest.mark.usefixtures("with_plug_ins")
+def test_a_faulty_plug_in_fails_and_is_named(dist_alexnet: Command) -> None:
+    names = "forgetful,unfinished,missing,ddp"
+    result = dist_alexnet("verify", "-c", "tiny.yaml", "--strategies", names, "--gpus", "2", "--steps", "2", "--json")
+    assert result.returncode == 1
+    content = json.loads(result.stdout)
+    cases = {case["strategy"]: case for case in content["cases"]}
+    assert not content["passed"]
+    assert "momentum of" in " ".join(cases["forgetful"]["verdict"]["faults"])
+    assert "'unfinished' (faulty:Unfinished) lacks axes; its author must add it" in cases["unfinished"]["error"]
+    assert "'missing' (no_such_module:Strategy) does not load: ModuleNotFoundError" in cases["missing"]["error"]
+    assert cases["ddp"]["verdict"]["passed"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--gpus", "0"], "type --gpus 1,2,4"),
+        (["--gpus", "two"], "type --gpus 1,2,4"),
+        (["--steps", "0"], "type --steps 5"),
+        (["--strategies", "dpp"], "did you mean 'ddp'?"),
+        (["--strategies", "single", "--gpus", "2"], "nothing to verify: single runs on 1 rank"),
+        (["--dtype", "float16"], "train.dtype"),
+        (["-b", "2", "--gpus", "4", "--strategies", "ddp"], "leaves nothing for some of the 4 ranks"),
+    ],
+)
+def test_nonsense(dist_alexnet: Command, arguments: list[str], message: str) -> None:
+    result = dist_alexnet("verify", "-c", "tiny.yaml", *arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_ranks_that_differ_are_named() -> None:
+    alike = {"configuration": "a", "torch": "2.14.1"}
+    check_fingerprints(["one", "two"], [alike, alike])
+    with pytest.raises(UsageError, match=r"rank 1 on two has another torch than rank 0 on one \(2.13.0, not 2.14.1\); install the same"):
+        check_fingerprints(["one", "two"], [alike, {**alike, "torch": "2.13.0"}])
