@@ -56,11 +56,13 @@ class Contestant:
     def measure(self) -> dict[str, float]:
         """Seconds of one step, of which phase, on this rank."""
         self.strategy.clock.take()
+        self.strategy.traffic.clear()
         dist.barrier()
         start = time.perf_counter()
         self.strategy.train_step(self.net, self.optimizer, 0.01, self.batch, self.step)
         self.step += 1
-        return {"step": time.perf_counter() - start, **self.strategy.clock.take()}
+        waited = {f"for {name}": seconds for name, seconds in self.strategy.traffic.take_waited().items()}
+        return {"step": time.perf_counter() - start, **self.strategy.clock.take(), **waited}
 
 
 def race(world: World, configs: list[Config], num_rounds: int) -> list[list[dict[str, float]]]:

@@ -7,7 +7,9 @@ gloo is fastest so: 3.3 ms against 6.4 ms (all-gather) and 9.4 ms (reduce-scatte
 Letters: B images, C channels of a shard, R ranks of the axis.
 """
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -84,9 +86,17 @@ class Channel:
         operations = [dist.P2POp(dist.isend, tensor, group=self.group, group_peer=r) for r, tensor in out.items()]
         operations += [dist.P2POp(dist.irecv, buffer, group=self.group, group_peer=r) for r, (_, buffer) in into.items()]
         self.traffic.add(name, direction, sum(tensor.nbytes for tensor in out.values()))
-        with self.clock("communication"):
+        with self.exposed(name):
             works = dist.batch_isend_irecv(operations) if operations else []
-        return Transfer(self, works, list(into.values()), out)
+        return Transfer(self, name, works, list(into.values()), out)
+
+    @contextmanager
+    def exposed(self, name: str) -> Iterator[None]:
+        """Charge the time inside the block to an exchange: nothing hides it."""
+        start = time.perf_counter()
+        with self.clock("communication"):
+            yield
+        self.traffic.wait(name, time.perf_counter() - start)
 
     def _to_wire(self, tensor: Tensor, wire: Wire) -> Tensor:
         tensor = tensor if wire == "full" else tensor.to(WIRE_DTYPES[wire])
@@ -99,13 +109,14 @@ class Transfer:
     """Messages on their way."""
 
     channel: Channel
+    name: str
     works: list[Any]
     received: list[tuple[Tensor, Tensor]]  # where it shall be, where it arrives
     sent: Mapping[int, Tensor]  # kept alive until it is out
 
     def wait(self) -> None:
-        """Return when everything has arrived and what was sent may change. What it takes is time that nothing hides."""
-        with self.channel.clock("communication"):
+        """Return when everything has arrived and what was sent may change."""
+        with self.channel.exposed(self.name):
             for work in self.works:
                 work.wait()
         for target, buffer in self.received:

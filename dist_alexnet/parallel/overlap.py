@@ -1,7 +1,7 @@
 """A layer's product that hides the exchange of its input: first the half whose input is already here, then the one that has arrived.
 
     forward    send own channels, receive the others' | y = W_own x_own + b |  wait  | y += W_other x_other
-    backward   g_other = W_other' g | send it, receive what the others made of own channels | g_W, g_own = W_own' g |  wait  | add up
+    backward   W' g | send the others' channels of it, receive what they made of own ones | g_W |  wait  | add up
 
 The same numbers as `gather_shards` followed by the product, in another order of summation.
 
@@ -61,18 +61,12 @@ class _OverlappedProduct(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,), (joined, weight), product, layer = gradients, ctx.saved_tensors, ctx.product, ctx.layer
         channel = product.channel
-        shards = joined.split(list(product.sizes), dim=1)
-
-        def towards(r: int) -> Tensor:
-            made = _input_gradient(gradient, shards[r], _columns(weight, r, product, shards[r]), layer)
-            return made.movedim(1, -1).contiguous()
-
-        sends = {r: towards(r) for r in channel.peers}
-        own = shards[channel.rank]
-        partials = {r: gradient.new_empty((own.shape[0], *own.shape[2:], own.shape[1])) for r in channel.peers}
-        transfer = channel.start(layer.name, "backward", sends, partials, product.exchange.wire)
+        made = _input_gradient(gradient, joined, weight, layer).movedim(1, -1)
+        parts = [part.contiguous() for part in torch.split(made, list(product.sizes), dim=-1)]
+        partials = {r: torch.empty_like(parts[channel.rank]) for r in channel.peers}
+        transfer = channel.start(layer.name, "backward", {r: parts[r] for r in channel.peers}, partials, product.exchange.wire)
         weight_gradient, bias_gradient = _parameter_gradients(gradient, joined, weight, layer)
-        partials[channel.rank] = towards(channel.rank)
+        partials[channel.rank] = parts[channel.rank]
         transfer.wait()
         total = partials[0]
         for r in range(1, channel.size):  # in the order of the ranks, so that the sum is the same on every run
