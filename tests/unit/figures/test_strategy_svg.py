@@ -1,6 +1,7 @@
 """The picture of a strategy shows what its table says."""
 
 import itertools
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -76,3 +77,9 @@ def test_of_many_ranks_the_first_are_drawn(strategy: str) -> None:
     assert "rank 4" not in said
     assert "... 1,020 more ranks" in said
     assert len(strategy_svg(plan_of(strategy, 1024))) < 30_000
+
+
+def test_the_picture_in_the_readme_is_up_to_date() -> None:
+    committed = Path(__file__).parents[3] / "docs" / "channel_split.svg"
+    described = plan(Config(strategy=StrategyConfig("channel_split")))
+    assert committed.read_text().strip() == strategy_svg(described).strip(), "explain --strategy channel_split --format svg --out docs/..."
