@@ -84,6 +84,14 @@ class Fsdp(Strategy):
         """Nothing more: `build` has done it."""
         return network
 
+    def predict(self, network: Network, images: Tensor) -> Tensor:
+        """As ever; layers that are kept for a backward pass, which does not come, become shards again."""
+        scores = super().predict(network, images)
+        for layer in network.children():
+            if isinstance(layer, FSDPModule):
+                layer.reshard()
+        return scores
+
     def draw(self, step: int, rows: Tensor) -> Draw:
         """As ever; from here on layers are gathered for the forward pass."""
         self.direction = "forward"

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from dist_alexnet.config import UsageError
+from dist_alexnet.config import UsageError, check_positive
 from dist_alexnet.data.batch import Batch
 from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.network import Network
@@ -43,6 +43,9 @@ class OneWeirdTrickOptions:
     fc_ranks: int | None = None  # ranks that share the fully connected layers, neighbours in rank; null: all. Type the ranks of a node
     bucket_mib: float = BUCKET_MIB  # gradients that travel in one message, in MiB
 
+    def __post_init__(self) -> None:
+        check_positive("strategy.options", self, "bucket_mib", *(["fc_ranks"] if self.fc_ranks is not None else []))
+
 
 class OneWeirdTrick(Strategy):
     """Rows split over all ranks; fully connected layers split over `model`, and replicated over `data` where nodes form such groups."""
@@ -55,7 +58,7 @@ class OneWeirdTrick(Strategy):
     def axes(self, world_size: int) -> Mapping[str, int]:
         """Groups of `fc_ranks` neighbours."""
         together = self.options.fc_ranks or world_size
-        if together < 1 or world_size % together:
+        if world_size % together:
             raise UsageError(
                 f"one_weird_trick puts ranks into groups of strategy.options.fc_ranks={together}, but --gpus is {world_size}; "
                 f"type a multiple of {together}, or strategy.options.fc_ranks=null"

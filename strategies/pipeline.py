@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from dist_alexnet.config import UsageError
+from dist_alexnet.config import UsageError, check_positive
 from dist_alexnet.data.batch import Batch
 from dist_alexnet.model.layers import Layer, describe
 from dist_alexnet.model.network import Network
@@ -29,6 +29,10 @@ class PipelineOptions:
     """Options of `pipeline`."""
 
     microbatches: int | None = None  # per step, at least as many as ranks; null: twice as many, or the rows of the batch if they are fewer
+
+    def __post_init__(self) -> None:
+        if self.microbatches is not None:
+            check_positive("strategy.options", self, "microbatches")
 
 
 class Pipeline(Strategy):
@@ -48,7 +52,7 @@ class Pipeline(Strategy):
 
     def validate(self) -> None:
         """1F1B needs at least as many microbatches as stages, and a row for each."""
-        if self.config.launch.share_device and self.world.world_size > 1:
+        if self.config.launch.share_device and self.config.launch.device != "cpu" and self.world.world_size > 1:
             raise UsageError("pipeline sends from device to device, which gloo does not; type --device cpu, or another --strategy")
         batch, stages, microbatches = self.config.train.global_batch, self.world.world_size, self.microbatches
         if microbatches < stages:

@@ -1,6 +1,5 @@
 """`dist-alexnet verify`."""
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dist_alexnet.cli import options
+from dist_alexnet.config import UsageError
 
 if TYPE_CHECKING:
     from dist_alexnet.verify.run import Case
@@ -42,6 +42,8 @@ def verify(
     from dist_alexnet.verify.run import run_cases
 
     folder = (out or Path("runs") / f"verify-{time.strftime('%Y%m%d-%H%M%S')}").absolute()
+    if folder.exists() and any(folder.iterdir()) and not (folder / "certificate.json").exists():
+        raise UsageError(f"--out {out}: there are other things in it; type a new folder, or that of a certificate")
     prepared = prepare(preset, [f"train.dtype={dtype}", *typed], strategies, gpus, steps, folder.parent)
     console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
@@ -57,7 +59,7 @@ def verify(
     content = certificate.certificate(prepared.config, steps, prepared.cases)
     certificate.write(folder, content, prepared.cases)
     if as_json:
-        print(json.dumps(content, indent=2))
+        print(certificate.as_json(content))
     else:
         _print_table(prepared.cases, folder)
     sys.exit(0 if content["passed"] else 1)
@@ -72,7 +74,8 @@ def _print_table(cases: "list[Case]", folder: Path) -> None:
 
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for heading in COLUMNS:  # 80 cells, if options are short
-        table.add_column(heading, justify="right" if heading not in ("strategy", "verdict") else "left", no_wrap=True)
+        is_text = heading in ("strategy", "verdict")
+        table.add_column(heading, justify="left" if is_text else "right", no_wrap=heading != "strategy", overflow="fold")
     for case in cases:
         if not case.undefined:
             table.add_row(*row(case))

@@ -36,7 +36,9 @@ def load(group: str, name: str) -> Any:
         found = points[0].load()
     except Exception as error:
         raise UsageError(f"{kind} {name!r} ({points[0].value}) does not load: {type(error).__name__}: {error}") from error
+    if not inspect.isclass(found):
+        raise UsageError(f"{kind} {name!r} ({points[0].value}) is no class; its author must name one")
     if inspect.isabstract(found):
-        lacking = ", ".join(sorted(found.__abstractmethods__))
+        lacking = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
         raise UsageError(f"{kind} {name!r} ({points[0].value}) lacks {lacking}; its author must add it")
     return found

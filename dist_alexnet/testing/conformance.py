@@ -20,6 +20,7 @@ from torch.distributed.tensor import DTensor
 
 from dist_alexnet.config import Config, LaunchConfig, ModelConfig, ScheduleConfig, StrategyConfig, TrainConfig, UsageError, Widths
 from dist_alexnet.model.layers import describe
+from dist_alexnet.model.network import Network
 from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import World
@@ -100,6 +101,7 @@ def save_checkpoints(world: World, folder: Path, configs: Mapping[str, Config]) 
     """Write a checkpoint under each configuration, with tensors that `expected_tensor` knows; every rank of the world calls it."""
     for name, config in configs.items():
         strategy, network, optimizer = _share(config, world)
+        _evaluate_one_image(strategy, network)
         for tensor_name, tensor in checkpoint.canonical_tensors(strategy, network, optimizer).items():
             _local(tensor).copy_(_expected(tensor_name, tensor, strategy))
         state = checkpoint.TrainingState(7, 0, 0, optimizer.scalars(), {}, {}, {}, [])
@@ -119,11 +121,23 @@ def wrong_tensors(world: World, folders: Sequence[Path], configs: Sequence[Confi
     return wrong
 
 
-def _share(config: Config, world: World) -> tuple[Strategy, Any, VelocitySGD]:
+def _share(config: Config, world: World) -> tuple[Strategy, Network, VelocitySGD]:
     strategy = connect_strategy(config, world)
     network = strategy.build()
     strategy.parallelize(network)
     return strategy, network, VelocitySGD(strategy.updated(network), config.train)
+
+
+def _evaluate_one_image(strategy: Strategy, network: Network) -> None:
+    """Before a checkpoint comes a validation, in whose last batch some ranks may have nothing."""
+    rows, size = strategy.rows(1), strategy.config.model.image_size
+    images = torch.zeros(1, 3, size, size, dtype=network.dtype)[rows].contiguous(memory_format=torch.channels_last)
+    network.eval()
+    with torch.no_grad():
+        scores = strategy.predict(network, images)
+    network.train()
+    if strategy.speaks_for_its_rows:
+        assert scores.shape == (len(images), strategy.layers[-1].out_channels)
 
 
 def _expected(name: str, tensor: torch.Tensor, strategy: Strategy) -> torch.Tensor:

@@ -39,7 +39,7 @@ class VelocitySGD(torch.optim.SGD):
         self.last_lr: dict[str, float | None] = dict.fromkeys(KINDS)  # of the step before; None before the first
 
     def step_at(self, lr: float, kinds: Collection[str] = KINDS) -> None:
-        """One update of the layers of these kinds, those of them that have a gradient.
+        """One update of the layers of these kinds; the gradients of the others stay as they are.
 
         Args:
             lr: learning rate; positive: a rate of 0 has no velocity in torch's form.
@@ -50,7 +50,12 @@ class VelocitySGD(torch.optim.SGD):
         for group in self.param_groups:
             change = (self.last_lr[group["kind"]] or lr) / lr
             group["lr"], group["momentum"] = lr * group["factor"], self.velocity_momentum * change
+        idle = [(p, p.grad) for group in self.param_groups if group["kind"] not in kinds for p in group["params"]]
+        for parameter, _ in idle:
+            parameter.grad = None
         self.step()
+        for parameter, gradient in idle:
+            parameter.grad = gradient
         self.last_lr |= dict.fromkeys(kinds, lr)
 
     def buffers(self) -> dict[str, Tensor]:

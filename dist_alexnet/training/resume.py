@@ -14,7 +14,12 @@ from dist_alexnet.resolve import resolve
 from dist_alexnet.training.checkpoint_files import check_tensors, read_state
 from dist_alexnet.training.job import RunDirectory
 
-OF_THE_MACHINE = {"device": "auto", "address": None, "threads": 0}  # what `launch` says of these was settled where the run was started
+OF_THE_MACHINE = {
+    "device": "auto",
+    "address": None,
+    "threads": 0,
+    "share_device": False,
+}  # what `launch` says of these was settled where the run was started
 
 
 def config_of_checkpoint(checkpoint: Path) -> dict[str, Any]:

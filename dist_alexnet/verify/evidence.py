@@ -1,6 +1,7 @@
 """What a rank found when it compared its trace with the one-process run. Small and plain, so that it can be sent and written down."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -89,7 +90,7 @@ class Evidence:
     def of(trace: Trace, reference: Reference) -> "Evidence":
         """Compare."""
         return Evidence(
-            loss_difference=max(abs(mine - one) / abs(one) for mine, one in zip(trace.losses, reference.losses, strict=True)),
+            loss_difference=max(_relative(mine, one) for mine, one in zip(trace.losses, reference.losses, strict=True)),
             tensors={name: _part(tensor, trace.rows[name], reference.tensors[name]) for name, tensor in trace.tensors.items()},
             masks=[_mask_part(mask, reference.masks[mask.step, mask.layer]) for mask in trace.masks],
             samples=[
@@ -115,6 +116,11 @@ class Evidence:
             content["counted_bytes"],
             content["predicted_bytes"],
         )
+
+
+def _relative(value: float, reference: float) -> float:
+    difference = abs(value - reference) / abs(reference) if reference else abs(value)
+    return math.inf if math.isnan(difference) else difference  # max() would lose a nan
 
 
 def _part(tensor: Tensor, rows: slice, whole: Tensor) -> Part:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dist_alexnet.config import Config, UsageError
 from dist_alexnet.parallel import registry
-from dist_alexnet.resolve import QUICKSTART, read_preset, resolve
+from dist_alexnet.resolve import QUICKSTART, parse_options, read_preset, resolve
 from dist_alexnet.training.launcher import Launcher
 from dist_alexnet.training.prepare import make_launcher, open_sets, settle_classes, settle_ranks
 from dist_alexnet.verify.run import Case, find_cases, steps_config
@@ -39,7 +39,14 @@ def prepare(preset: str | None, overrides: Sequence[str], strategies: str, gpus:
     sizes = _world_sizes(gpus)
     if steps < 1:
         raise UsageError(f"--steps {steps}: needs at least 1; type --steps 5")
+    names = _names(strategies)
+    if len(names) == 1:
+        overrides = [f"strategy.name={names[0]}", *overrides]
+    elif any(override.startswith("strategy.") for override in overrides):
+        raise UsageError("strategy.options belong to one strategy; type --strategies with one name")
     config = resolve(read_preset(preset or QUICKSTART), overrides)
+    if len(names) == 1:
+        parse_options(names[0], registry.load(registry.STRATEGIES, names[0]).Options, config.strategy.options)
     threads = config.launch.threads
     config = settle_ranks(replace(config, launch=replace(config.launch, workers=max(sizes))))
     config = replace(config, launch=replace(config.launch, threads=threads))
@@ -47,14 +54,19 @@ def prepare(preset: str | None, overrides: Sequence[str], strategies: str, gpus:
     if len(train) < config.train.global_batch:
         raise UsageError(f"{data} has {len(train)} training images, fewer than one batch; type -b {len(train)} or less")
     config = steps_config(settle_classes(config, train, data))
-    names = registry.names(registry.STRATEGIES) if strategies == "all" else strategies.split(",")
-    unknown = [name for name in names if name not in registry.names(registry.STRATEGIES)]
-    for name in unknown:
-        registry.load(registry.STRATEGIES, name)  # says the closest
     cases = find_cases(config, names, sizes)
     if all(case.undefined for case in cases):
         raise UsageError(f"nothing to verify: {cases[0].undefined}")
     return Prepared(config, cases, data, make_launcher)
+
+
+def _names(strategies: str) -> list[str]:
+    installed = registry.names(registry.STRATEGIES)
+    names = installed if strategies == "all" else [name.strip() for name in strategies.split(",")]
+    for name in names:
+        if name not in installed:
+            registry.load(registry.STRATEGIES, name)  # says the closest
+    return names
 
 
 def _world_sizes(gpus: str) -> list[int]:

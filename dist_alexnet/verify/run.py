@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -85,10 +86,10 @@ def find_cases(config: Config, strategies: Sequence[str], world_sizes: Sequence[
     for name in strategies:
         try:
             variants = registry.load(registry.STRATEGIES, name).variants
-        except UsageError as error:  # one that does not load must not stand in the way of the others
+        except (UsageError, AttributeError) as error:  # one that does not load must not stand in the way of the others
             cases.append(Case(_of(config, name, {}, 1), error=str(error)))
             continue
-        typed = config.strategy.options if name == config.strategy.name else None
+        typed = config.strategy.options if len(strategies) == 1 else None
         cases += [_plan(_of(config, name, options, ranks)) for options in ([typed] if typed else variants) for ranks in world_sizes]
     return cases
 
@@ -105,8 +106,8 @@ def _plan(config: Config) -> Case:
         case.mesh = registry.load(registry.STRATEGIES, config.strategy.name)(config, World(0, case.ranks)).mesh
     except UsageError as error:
         case.undefined = str(error)
-    except ValueError as error:  # tables that cannot work
-        case.error = str(error)
+    except Exception as error:  # tables that cannot work, or a method that fails: the author's, and no reason to stop the others
+        case.error = f"{type(error).__name__}: {error}"
     return case
 
 
@@ -136,8 +137,8 @@ def run_cases(
     Raises:
         TrainingFailed: the one-process run itself failed, or somebody stopped us.
     """
-    folder = directory.path / "evidence"
-    folder.mkdir(parents=True, exist_ok=True)
+    directory.create()
+    folder = Path(tempfile.mkdtemp(prefix=".evidence-", dir=directory.path))
     single = _of(replace(cases[0].config, launch=replace(cases[0].config.launch, threads=0)), REFERENCE, {}, 1)
     try:
         _launch(Task([single], [-1], steps, data, folder), directory, launch)

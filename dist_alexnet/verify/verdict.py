@@ -114,7 +114,13 @@ def _tensors(ranks: Sequence[Evidence]) -> tuple[dict[str, float], list[str]]:
     layers: dict[str, float] = {}
     for name, norm in norms.items():
         layers[_layer(name)] = layers.get(_layer(name), 0.0) + norm
-    return {name: math.sqrt(square / layers[_layer(name)]) if square else 0.0 for name, square in squares.items()}, missing
+    return {name: _root_of_ratio(square, layers[_layer(name)]) for name, square in squares.items()}, missing
+
+
+def _root_of_ratio(square: float, norm: float) -> float:
+    if not square:
+        return 0.0
+    return math.sqrt(square / norm) if norm else math.inf
 
 
 def _layer(name: str) -> str:

@@ -24,7 +24,13 @@ def test_total_names_what_a_rank_asks_for():
 
 
 @pytest.mark.parametrize(
-    ("devices", "ranks", "share", "expected"), [(2, 4, True, 0.5), (1, 3, True, 0.3333), (4, 2, True, 1.0), (2, 4, False, 1.0)]
+    ("devices", "ranks", "share", "expected"),
+    [(2, 4, True, 0.5), (1, 3, True, 0.3333), (4, 2, True, 1.0), (2, 3, True, 0.5), (2, 4, False, 1.0)],
 )
 def test_ranks_that_share_devices_ask_for_parts(devices, ranks, share, expected):
     assert gpus_per_rank(devices, ranks, share) == expected
+
+
+def test_parts_of_a_device_lie_on_one():
+    assert room([{"CPU": 8, "GPU": 2}], resources_per_rank("cuda", 0.6666)) == 2
+    assert room([{"CPU": 8, "GPU": 2}], resources_per_rank("cuda", 0.3333)) == 6

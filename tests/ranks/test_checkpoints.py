@@ -16,7 +16,7 @@ def layouts(ranks: int) -> dict[str, object]:
     configs = {}
     for strategy in STRATEGIES:
         for config in variants(strategy, ranks):
-            options = {key: value for key, value in config.strategy.options.items() if key in ("fc8", "shard_optimizer")}
+            options = {key: value for key, value in config.strategy.options.items() if key in ("fc8", "shard_optimizer", "keep_gathered")}
             configs[f"{ranks}-{strategy}-{'-'.join(map(str, options.values()))}"] = configure(strategy, options, model=TINY)
     return configs
 

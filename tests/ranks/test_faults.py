@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dist_alexnet.data.batch import Batch
 from dist_alexnet.model import network
-from dist_alexnet.parallel import batch_to_model, exchange, gradients, overlap, sharded_update, strategy
+from dist_alexnet.parallel import batch_to_model, exchange, gradients, halves, overlap, sharded_update, strategy
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing import conformance
 from dist_alexnet.testing.conformance import UNEVEN_BATCH, compare, configure, reference
@@ -76,9 +76,7 @@ def keep_rows_gradient() -> None:
         return gradient / 2
 
     right = batch_to_model.run_in_turns
-    import sys
-
-    sys.modules["strategies.one_weird_trick"].run_in_turns = run
+    halves.run_in_turns = run
 
 
 def keep_own_weights() -> None:

@@ -44,8 +44,8 @@ def verdicts_exact() -> dict[str, Verdict]:
     return dict(zip(("channel_split", "ddp"), found, strict=True))
 
 
-def trace(world: World, options: dict[str, object]) -> Trace:
-    config = configure("one_weird_trick", options)
+def trace(world: World, options: dict[str, object], accumulation: int) -> Trace:
+    config = configure("one_weird_trick", options, accumulation=accumulation)
     strategy = connect_strategy(config, world)
     return train_steps(strategy, generated_batches(config, strategy), STEPS)
 
@@ -58,6 +58,7 @@ def test_the_variable_batch_size_of_the_paper() -> None:
     for verdict in in_turns:
         assert verdict.bytes_per_step == verdict.bytes_predicted
         assert 1e-6 < verdict.weights["fc8.weight"] < 0.2
-    traces = run_on_ranks(2, trace, {"scheme": "b", "fc_batch": True})
-    assert traces[0].losses == traces[1].losses
-    assert torch.equal(traces[0].tensors["conv1.weight"], traces[1].tensors["conv1.weight"])
+    for accumulation in (1, 2):
+        traces = run_on_ranks(2, trace, {"scheme": "b", "fc_batch": True}, accumulation)
+        assert traces[0].losses == traces[1].losses
+        assert torch.equal(traces[0].tensors["conv1.weight"], traces[1].tensors["conv1.weight"])
