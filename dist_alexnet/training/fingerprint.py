@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dist_alexnet.config import Config, UsageError
+from dist_alexnet.parallel import registry
 from dist_alexnet.resolve import to_yaml
 from dist_alexnet.telemetry.environment import versions
 
@@ -13,8 +14,10 @@ PACKAGES = ("dist_alexnet", "strategies")
 
 
 def fingerprint(config: Config) -> dict[str, str]:
-    """What must be alike on all ranks: the configuration, the code of this program, the versions of the libraries."""
-    return {"configuration": _short(to_yaml(config).encode()), "code of dist-alexnet": _code(), **versions()}
+    """What must be alike on all ranks: the configuration, the code of this program and of the strategy, the versions of the libraries."""
+    plug_in = registry.load(registry.STRATEGIES, config.strategy.name).__module__.partition(".")[0]
+    codes = {f"code of {package}": _code(package) for package in dict.fromkeys((*PACKAGES, plug_in))}
+    return {"configuration": _short(to_yaml(config).encode()), **codes, **versions()}
 
 
 def check_fingerprints(nodes: Sequence[str], ranks: Sequence[Mapping[str, str]]) -> None:
@@ -33,14 +36,16 @@ def check_fingerprints(nodes: Sequence[str], ranks: Sequence[Mapping[str, str]])
                 )
 
 
-def _code() -> str:
-    digest = hashlib.sha256()
-    for package in PACKAGES:
-        spec = find_spec(package)
-        for place in spec.submodule_search_locations or () if spec else ():
-            for file in sorted(Path(place).rglob("*.py")):
-                digest.update(f"{package}/{file.relative_to(place)}".encode())
-                digest.update(file.read_bytes())
+def _code(package: str) -> str:
+    """Of all Python files of a package, or of the file of a module."""
+    spec, digest = find_spec(package), hashlib.sha256()
+    places = [Path(place) for place in spec.submodule_search_locations or ()] if spec else []
+    files = [(file, file.relative_to(place)) for place in places for file in sorted(place.rglob("*.py"))]
+    if spec and spec.origin and not places:
+        files.append((Path(spec.origin), Path(Path(spec.origin).name)))
+    for file, name in files:
+        digest.update(str(name).encode())
+        digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
 
 

@@ -85,6 +85,7 @@ class Evidence:
     samples: list[dict[int, bool]]  # by step: row -> whether image and label were those of the one-process run
     counted_bytes: Mapping[str, Mapping[str, float]]
     predicted_bytes: Mapping[str, Mapping[str, float]]
+    wanted: list[str]  # tensors of the one-process run
 
     @staticmethod
     def of(trace: Trace, reference: Reference) -> "Evidence":
@@ -99,6 +100,7 @@ class Evidence:
             ],
             counted_bytes=trace.counted_bytes,
             predicted_bytes=trace.predicted_bytes,
+            wanted=list(reference.tensors),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -115,6 +117,7 @@ class Evidence:
             [{int(row): same for row, same in step.items()} for step in content["samples"]],
             content["counted_bytes"],
             content["predicted_bytes"],
+            content["wanted"],
         )
 
 

@@ -102,8 +102,9 @@ def _tensors(ranks: Sequence[Evidence]) -> tuple[dict[str, float], list[str]]:
     """Relative difference of each canonical tensor, and the rows that nobody has."""
     squares: dict[str, float] = {}
     norms: dict[str, float] = {}
-    missing = []
-    for name in dict.fromkeys(name for rank in ranks for name in rank.tensors):
+    names = dict.fromkeys(name for rank in ranks for name in rank.tensors)
+    missing = [f"no rank has {name}" for name in ranks[0].wanted if name not in names]
+    for name in names:
         parts = [rank.tensors[name] for rank in ranks if name in rank.tensors]
         distinct = {(part.start, part.stop): 0.0 for part in parts}
         for part in parts:  # replicas: the one that differs most

@@ -11,6 +11,8 @@ import pytest
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.training.fingerprint import check_fingerprints
+from dist_alexnet.verify.evidence import Evidence
+from dist_alexnet.verify.verdict import TOLERANCES, judge
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -101,3 +103,31 @@ def test_ranks_that_differ_are_named() -> None:
     check_fingerprints(["one", "two"], [alike, alike])
     with pytest.raises(UsageError, match=r"rank 1 on two has another torch than rank 0 on one \(2.13.0, not 2.14.1\); install the same"):
         check_fingerprints(["one", "two"], [alike, {**alike, "torch": "2.13.0"}])
+
+
+def test_a_tensor_that_nobody_has_is_missed() -> None:
+    part = {"start": 0, "stop": 4, "squared_difference": 0.0, "whole_rows": 4, "squared_norm": 1.0}
+    content = {"loss_difference": 0.0, "tensors": {"a.weight": part}, "masks": [], "samples": [{0: True}]}
+    sent: dict[str, object] = {"counted_bytes": {}, "predicted_bytes": {}, "wanted": ["a.weight", "b.weight"]}
+    verdict = judge([Evidence.from_dict({**content, **sent})], {}, 1, TOLERANCES["float64"])
+    assert verdict.faults == ["no rank has b.weight"]
+
+
+def test_typed_options_are_what_is_verified(dist_alexnet: Command) -> None:
+    one = ["verify", "-c", "tiny.yaml", "--strategies", "ddp", "--gpus", "2", "--steps", "1"]
+    rounded = dist_alexnet(*one, "strategy.options.gradient_wire=bfloat16")
+    assert rounded.returncode == 1, "what is rounded is not equal"
+    assert "momentum of" in rounded.stdout
+    unknown = dist_alexnet(*one, "strategy.options.foo=1")
+    assert unknown.returncode == 2
+    assert "foo" in unknown.stderr
+    several = dist_alexnet("verify", "-c", "tiny.yaml", "--strategies", "ddp,single", "strategy.options.foo=1")
+    assert "type --strategies with one name" in several.stderr
+
+
+def test_a_folder_with_other_things_is_left_alone(dist_alexnet: Command, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("precious")
+    result = dist_alexnet("verify", "-c", "tiny.yaml", "--strategies", "ddp", "--out", str(tmp_path))
+    assert result.returncode == 2
+    assert "there are other things in it" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]

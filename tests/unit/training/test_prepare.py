@@ -97,7 +97,9 @@ def test_auto_takes_cuda_where_it_is(tmp_path: Path, preset: str, monkeypatch: p
 
 def test_auto_refuses_some_but_too_few_devices(tmp_path: Path, preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_launcher.LocalLauncher, "cuda_devices", lambda self: 1)
-    with pytest.raises(UsageError, match="2 ranks need 2 CUDA devices, but 1 are visible; type --gpus 1, or --device cpu"):
+    with pytest.raises(
+        UsageError, match="need 2 CUDA devices, but 1 are visible; type --gpus 1, --share-device to show correctness, or --device"
+    ):
         ask(tmp_path, preset, "launch.device=auto")
 
 
