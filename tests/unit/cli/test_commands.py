@@ -61,7 +61,8 @@ def test_every_flag_that_is_a_setting_arrives(command: Callable[..., None], monk
 
 def test_flags_are_settings() -> None:
     parameters = dict.fromkeys(options.KEYS, 1) | {"overrides": None, "device": "cpu", "data": Path("1")}
-    resolve({}, options.as_overrides(parameters))
+    config = resolve({}, options.as_overrides(parameters))
+    assert (config.launch.workers, config.train.global_batch, config.data.path) == (1, 1, "1")
 
 
 def test_version(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
