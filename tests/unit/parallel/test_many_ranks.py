@@ -1,5 +1,7 @@
 """Worlds that nobody starts: PyTorch's fake process group runs one of their ranks, whose exchanges go nowhere but are counted."""
 
+import sys
+
 import pytest
 import torch.distributed as dist
 from torch.distributed.tensor import DTensor
@@ -18,7 +20,8 @@ CASES += [("one_weird_trick", {"scheme": scheme, "fc_ranks": 8}) for scheme in "
 
 @pytest.mark.parametrize("ranks", [8, 64, 512, 1024])
 @pytest.mark.parametrize(("strategy", "options"), CASES, ids=str)
-def test_placements_and_bytes(strategy: str, options: dict[str, object], ranks: int) -> None:
+def test_placements_and_bytes(strategy: str, options: dict[str, object], ranks: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # each process group wraps it in a prefix, for good
     for rank in (0, ranks // 2 + 1, ranks - 1):
         dist.init_process_group("fake", store=FakeStore(), rank=rank, world_size=ranks)
         try:
