@@ -177,7 +177,7 @@ class Loader:
             try:
                 self._pipeline(iter([feed]), 1, 1.0).run()
             except RuntimeError:
-                return self.images.name(index)
+                return self.images.where(index)
         return None
 
 

@@ -1,14 +1,14 @@
 """What images there are: one interface over folders of photographs and over prepared shards, and the check of a data set's layout."""
 
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from dist_alexnet.config import UsageError
+from dist_alexnet.data.sources.photographs import Split
 
-Split = Literal["train", "val"]
 LAYOUT = "a data set is a folder with train/ and val/, each of one folder per class (train/cat/1.jpg) or of shards (*.arrow)"
 
 
@@ -26,7 +26,7 @@ class ImageSet(Protocol):
         """The bytes of the image file, uint8 [bytes], read-only."""
         ...
 
-    def name(self, index: int) -> str:
+    def where(self, index: int) -> str:
         """What an error message calls this image."""
         ...
 
@@ -56,8 +56,8 @@ def open_split(path: str | Path, split: Split) -> ImageSet:
 
 
 def _open_split(path: Path, split: Split) -> ImageSet:
-    from dist_alexnet.data.class_folder import ClassFolder  # here, for these two files know what an ImageSet is
     from dist_alexnet.data.shards import Shards
+    from dist_alexnet.data.sources.class_folder import ClassFolder  # here, for these two files know what an ImageSet is
 
     folder = path / split
     if not path.is_dir():

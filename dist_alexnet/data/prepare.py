@@ -20,10 +20,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.class_folder import ClassFolder
 from dist_alexnet.data.image_set import open_data
 from dist_alexnet.data.photograph import Square, square
 from dist_alexnet.data.shards import COLUMNS, ShardInfo, read_shard, write_shard
+from dist_alexnet.data.sources.class_folder import ClassFolder
 
 JPEG_SIDE = 65_500  # pixels that the format can hold
 MAX_WORKERS = 1024  # processes; more is a slip of the keyboard

@@ -104,7 +104,7 @@ class Shards:
         image: npt.NDArray[np.uint8] = self._bytes[shard][first:last]
         return image
 
-    def name(self, index: int) -> str:
+    def where(self, index: int) -> str:
         """Shard and original file."""
         shard, row = self._locate(index)
         return f"{self._folder}/{shard:05d}.arrow row {row} ({self._batches[shard].column('name')[row]})"

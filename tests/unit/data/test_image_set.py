@@ -35,7 +35,7 @@ def test_class_folders_are_numbered_by_the_classes_of_train(layout):
     assert train.classes == val.classes == ["cat", "dog"]
     assert train.labels.tolist() == [0, 0, 1]
     assert val.labels.tolist() == [1]
-    assert [train.name(index)[len(str(layout)) + 1 :] for index in range(len(train))] == [
+    assert [train.where(index)[len(str(layout)) + 1 :] for index in range(len(train))] == [
         "train/cat/1.JPEG",
         "train/cat/2.png",
         "train/dog/1.jpg",
@@ -53,7 +53,7 @@ def test_shards_hold_the_photographs_in_order(photographs, prepared):
         assert shards.prepared_size == 64
         for index in range(len(folder)):
             name = folder.path(index).relative_to(photographs / split)
-            assert shards.name(index).endswith(f".arrow row {index % 7} ({name})")
+            assert shards.where(index).endswith(f".arrow row {index % 7} ({name})")
 
 
 def test_shards_are_read_in_place(prepared):
@@ -94,7 +94,7 @@ def test_folders_are_no_images_and_links_are_what_they_lead_to(layout):
     (layout / "train" / "cat" / "4.jpg").symlink_to("1.JPEG")
     (layout / "train" / "wolf").symlink_to("dog")
     train, _ = open_data(layout)
-    assert [train.name(index)[len(str(layout)) + 7 :] for index in range(len(train))] == [
+    assert [train.where(index)[len(str(layout)) + 7 :] for index in range(len(train))] == [
         "cat/1.JPEG",
         "cat/2.png",
         "cat/4.jpg",

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dist_alexnet.config import UsageError
+from dist_alexnet.data.sources.photographs import FileParts, FileSpan, Source, Split
 
 EXTENSIONS = (".jpeg", ".jpg", ".png")
 
@@ -25,7 +26,7 @@ class ClassFolder:
     prepared_size: int | None = None
     mean: tuple[float, float, float] | None = None
 
-    def __init__(self, root: Path, split: str) -> None:
+    def __init__(self, root: Path, split: Split) -> None:
         self.folder = root / split
         self.classes = class_names(root / "train")
         found = self.classes if split == "train" else class_names(self.folder)
@@ -49,7 +50,7 @@ class ClassFolder:
         return len(self._files)
 
     def encoded(self, index: int) -> npt.NDArray[np.uint8]:
-        """The bytes of the image file, uint8 [bytes].
+        """The bytes of the image file, uint8 [bytes], for training without preparing.
 
         Raises:
             UsageError: the file, which was there when the set was opened, cannot be read now.
@@ -60,12 +61,26 @@ class ClassFolder:
             raise UsageError(f"{self.path(index)}: {error.strerror}; put it back as it was, then go on with --resume") from error
 
     def name(self, index: int) -> str:
+        """`<class>/<file>`."""
+        return self._files[index]
+
+    def where(self, index: int) -> str:
         """The path of the file."""
         return str(self.path(index))
+
+    def part(self, start: int, stop: int) -> FileParts:
+        """Photographs [start, stop), for a worker."""
+        return FileParts([FileSpan(self.path(index)) for index in range(start, stop)])
 
     def path(self, index: int) -> Path:
         """The file itself."""
         return self.folder / self._files[index]
+
+
+def open_folder(root: Path) -> Source:
+    """A folder of class folders as a source (UsageError as of ClassFolder)."""
+    train, val = (ClassFolder(root, split) for split in ("train", "val"))
+    return Source(train.classes, {"train": train, "val": val})
 
 
 def class_names(folder: Path) -> list[str]:
