@@ -94,9 +94,17 @@ class AugmentConfig:
     mirror: bool = True  # left-right with probability one half
     color: Literal["paper", "code", "none"] = "none"  # PCA noise: by eigenvalues | by standard deviations, as the code | none
     color_std: float = 0.1  # standard deviation of the random multipliers of the colour noise
+    until_epoch: float | None = None  # colour noise before this epoch only, as the authors' last stages were trained; null: always
+    divide: float | None = None  # of images with noise, after it; null: 1.1 with color=code, as the code did, else 1
+    crop_chunk: int = 1  # this many images in a row share one crop and mirror: 32 in the authors' code
 
     def __post_init__(self) -> None:
         check_not_negative("data.augment", self, "color_std")
+        check_positive("data.augment", self, "crop_chunk")
+        if self.until_epoch is not None:
+            check_not_negative("data.augment", self, "until_epoch")
+        if self.divide is not None:
+            check_positive("data.augment", self, "divide")
 
 
 @dataclass(frozen=True)
@@ -122,11 +130,21 @@ class DataConfig:
 
     path: str | None = None  # a folder with train/ and val/, of class folders or of shards; null: generate `data.synth`
     store_size: int = 256  # pixels, the shorter side that a photograph is scaled to before the crop
-    mean: list[float] | None = None  # R, G, B grey levels (0-255) to subtract; null: the data set's own, else ImageNet's
+    mean: list[float] | None = None  # R, G, B grey levels (0-255) to subtract; null: what the next two lines say
+    # The mean of each pixel, the central crop of it from every crop, as the authors' code | of each colour | the first where it is known
+    subtract: Literal["auto", "pixel", "channel"] = "auto"
+    # Whose means and principal components: the data set's where they are known, else the authors' | always the authors'
+    statistics: Literal["own", "2012"] = "own"
     std: float = 1.0  # grey levels that one unit of the network's input stands for; the paper feeds raw grey levels
     order: Literal["shuffle", "file"] = "shuffle"  # a new order each epoch | always as stored, as the authors' code did
     threads: int = 1  # decoder threads per rank
     prefetch: int = 2  # batches decoded ahead of the network
+    cache: Literal["none", "gpu"] = "none"  # gpu: keep all images of a raw set in the memory of the device
+    hw_decoder_load: float = 0.65  # share of the images that the JPEG engine of a GPU takes, where it has one; the rest is its cores'
+    decoder_padding_mib: int = 0  # memory of the device that the decoder takes at once, so that larger images need no more of it later
+    max_bad: int = 10  # images that cannot be read or decoded, over which a run stops instead of going on without them
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"  # of the batches
+    layout: Literal["NHWC", "NCHW"] = "NHWC"  # of the batches in memory
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     synth: SynthConfig = field(default_factory=SynthConfig)
 
@@ -136,6 +154,10 @@ class DataConfig:
         check_positive("data", self, "store_size", "std")
         check_range("data", self, 1, MAX_THREADS, "threads")
         check_range("data", self, 1, MAX_PREFETCH, "prefetch")
+        check_range("data", self, 0, 1, "hw_decoder_load")
+        check_not_negative("data", self, "decoder_padding_mib", "max_bad")
+        if self.mean is not None and self.subtract == "pixel":
+            raise UsageError("data.mean gives a level for each colour, but data.subtract=pixel; type only one of them")
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,17 @@
 """`dist-alexnet data`: make and prepare data sets."""
 
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+
+from dist_alexnet.config import UsageError
+
+LINE_S = 30  # between two lines of progress where there is no terminal
 
 app = typer.Typer(help="Make and prepare data sets.", no_args_is_help=True)
 
@@ -28,30 +34,62 @@ def synth(
 
 @app.command()
 def prepare(
-    source: Annotated[Path, typer.Argument(help="Folder with train/CLASS/ and val/CLASS/.")],
+    source: Annotated[Path, typer.Argument(help="ILSVRC archives, a folder with train/CLASS/ and val/CLASS/, or Hugging Face files.")],
     target: Annotated[Path, typer.Argument(help="Folder to write; must not exist yet, or be empty.")],
-    size: Annotated[int, typer.Option(help="Side of the stored squares, in pixels.")] = 256,
+    size: Annotated[str, typer.Option(help="Side of the stored squares in pixels; none: keep the files as they are.")] = "256",
+    encoding: Annotated[Literal["jpeg", "raw"], typer.Option(help="jpeg, or raw: pixels, for GPUs that outrun any decoder.")] = "jpeg",
     quality: Annotated[int, typer.Option(help="Of the JPEGs, 1 to 95.")] = 95,
     workers: Annotated[int | None, typer.Option(help="Processes; default: one per core.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Do not complete a set if a file does not decode.")] = False,
 ) -> None:
-    """Turn photographs into Arrow shards: shorter side SIZE, central square, JPEG. Training reads them several times faster."""
+    """Turn photographs into Arrow shards: shorter side SIZE, central square, JPEG. Training reads them several times faster.
+
+    Cut short, it goes on where it was when it is typed again.
+    """
+    from dist_alexnet.data.photograph import Storage
+    from dist_alexnet.data.prepare import QUARANTINE
     from dist_alexnet.data.prepare import prepare as write
 
-    with _progress("preparing") as progress:
-        report = write(source, target, size=size, quality=quality, workers=workers, progress=progress)
-    print(f"{target}: {report.images['train']} training and {report.images['val']} validation images")
+    if size != "none" and not size.isdecimal():
+        raise UsageError(f"--size {size}: must be a number of pixels, or none")
+    storage = Storage(encoding, int(size), quality) if size != "none" else Storage("original" if encoding == "jpeg" else "raw", None)
+    with progress_bar("preparing") as tell:
+        report = write(source, target, storage, workers=workers, strict=strict, tell=tell)
+    taken_up = f", {report.resumed} of them looked at before" if report.resumed else ""
+    print(f"{target}: {report.images['train']} training and {report.images['val']} validation images{taken_up}")
     if report.quarantine:
-        print(f"{len(report.quarantine)} files did not decode and were left out; they are listed in {target / 'quarantine.csv'}")
+        print(f"{len(report.quarantine)} files did not decode and were left out; they are listed in {target / QUARANTINE}")
 
 
 @contextmanager
-def _progress(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar with rate and time left on a terminal, nothing elsewhere."""
+def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar with rate and time left on a terminal; elsewhere a line every half minute, on stderr."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:,.0f} images/s" if task.speed else "")
 
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        lines = _lines(label)
+        yield lambda done, total: bar.update(task, completed=done, total=total) if console.is_terminal else lines(done, total)
+
+
+def _lines(label: str) -> Callable[[int, int], None]:
+    started = time.monotonic()
+    told, first = started, -1
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told, first
+        first = done if first < 0 else first
+        now = time.monotonic()
+        if now - told >= LINE_S and done > first:
+            told, rate = now, (done - first) / (now - started)
+            print(f"{label}: {done:,} of {total:,}, {rate:,.0f} images/s, {(total - done) / rate / 60:.0f} minutes left", file=sys.stderr)
+
+    return tell

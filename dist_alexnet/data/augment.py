@@ -10,15 +10,21 @@ import numpy as np
 import numpy.typing as npt
 
 from dist_alexnet.config import AugmentConfig
+from dist_alexnet.data.image_set import Statistics
 from dist_alexnet.data.philox import MASK, philox
 
 AUGMENT = 0x4155474D  # "AUGM", second word of the key: separates these numbers from others drawn under the same seed
 GEOMETRY, COLOR = 0, 1  # third word of the counter
+CODE_DIVIDE = 1.1  # by which the authors' code keeps its stronger noise near the scale of validation (convdata_jpeg.py)
 
-# Principal components of the pixels of ImageNet's training set, in RGB: standard deviations in grey levels (0-255), eigenvectors in
-# columns of the same order. Source: cuda-convnet2, make-data/input_meta.
-STDEVS = np.array([19.7208, 37.0939, 121.7801])
-EIGENVECTORS = np.array([[0.41796, -0.71258, -0.56351], [-0.81698, -0.02354, -0.57618], [0.39731, 0.70120, -0.59200]])
+# The authors' own numbers. Source: cuda-convnet2, make-data/input_meta.
+IMAGENET = Statistics(
+    images=1_281_167,
+    mean=[127.30, 119.72, 104.91],
+    stdevs=[19.7208, 37.0939, 121.7801],
+    eigenvectors=[[0.41796, -0.71258, -0.56351], [-0.81698, -0.02354, -0.57618], [0.39731, 0.70120, -0.59200]],
+)
+VIEWS = ((0, 0), (0, 1), (0.5, 0.5), (1, 0), (1, 1))  # of an evaluation with ten, as fractions of the room; then the same mirrored
 
 Array = npt.NDArray[np.float32]
 Words = npt.NDArray[np.int64]
@@ -32,32 +38,54 @@ class Augmentation:
     crop_x: Words  # [n], columns left of it
     mirror: Words  # [n], 1: left and right change places, after the crop
     color: Array  # [n, 3], added to R, G, B of all pixels of the image
+    divide: Array  # [n], by which the pixels are divided after that
 
 
-def draw(config: AugmentConfig, seed: int, positions: Words, max_offset: int) -> Augmentation:
-    """The augmentation of the images at these positions, int64 [n], of the stream. Offsets go from 0 to max_offset inclusive."""
+def draw(
+    config: AugmentConfig, seed: int, positions: Words, num_images: int, max_offset: int, statistics: Statistics = IMAGENET
+) -> Augmentation:
+    """The augmentation of the images at these positions of the stream.
+
+    Args:
+        config: what to do.
+        seed: of the run.
+        positions: int64 [n].
+        num_images: of an epoch.
+        max_offset: crops begin at 0 to max_offset inclusive.
+        statistics: whose principal components the colour noise follows.
+    """
     still = center(len(positions), max_offset)
-    word_y, word_x, word_mirror, _ = _words(seed, positions, GEOMETRY)
+    word_y, word_x, word_mirror, _ = _words(seed, positions // config.crop_chunk, GEOMETRY)
+    noisy = np.full(len(positions), config.color != "none")
+    if config.until_epoch is not None:
+        noisy &= positions < config.until_epoch * num_images
+    divide = config.divide if config.divide is not None else (CODE_DIVIDE if config.color == "code" else 1.0)
     return Augmentation(
         crop_y=word_y * (max_offset + 1) >> 32 if config.crop else still.crop_y,
         crop_x=word_x * (max_offset + 1) >> 32 if config.crop else still.crop_x,
         mirror=word_mirror >> 31 if config.mirror else still.mirror,
-        color=still.color if config.color == "none" else _color(config, _normals(_words(seed, positions, COLOR))),
+        color=_color(config, _normals(_words(seed, positions, COLOR)), statistics) * noisy[:, None] if noisy.any() else still.color,
+        divide=np.where(noisy, np.float32(divide), np.float32(1)),
     )
 
 
 def center(n: int, max_offset: int) -> Augmentation:
     """The central crop of n images, unchanged otherwise."""
-    middle = np.full(n, max_offset // 2)
-    return Augmentation(crop_y=middle, crop_x=middle, mirror=np.zeros(n, np.int64), color=np.zeros((n, 3), np.float32))
+    return _view(n, max_offset // 2, max_offset // 2, mirror=0)
 
 
-def divisor(config: AugmentConfig) -> float:
-    """What training images are divided by after the noise: the authors' code keeps its stronger noise near the scale of validation."""
-    return 1.1 if config.color == "code" else 1.0  # cuda-convnet2, convdata_jpeg.py
+def ten_views(n: int, max_offset: int) -> list[Augmentation]:
+    """Corners and centre of n images in the authors' order (convdata_jpeg.py), then all five mirrored."""
+    places = [(int(y * max_offset), int(x * max_offset)) for y, x in VIEWS]
+    return [_view(n, y, x, mirror) for mirror in (0, 1) for y, x in places]
 
 
-def _color(config: AugmentConfig, normals: npt.NDArray[np.float64]) -> Array:
+def _view(n: int, y: int, x: int, mirror: int) -> Augmentation:
+    color, divide = np.zeros((n, 3), np.float32), np.ones(n, np.float32)
+    return Augmentation(np.full(n, y), np.full(n, x), np.full(n, mirror), color, divide)
+
+
+def _color(config: AugmentConfig, normals: npt.NDArray[np.float64], statistics: Statistics) -> Array:
     """Shift of R, G, B in grey levels, float32 [n, 3], from normal numbers [n, 3].
 
     The paper multiplies each eigenvector by alpha * eigenvalue. An eigenvalue is a variance, so that the rule depends on the unit of a
@@ -65,8 +93,9 @@ def _color(config: AugmentConfig, normals: npt.NDArray[np.float64]) -> Array:
     (0.00598, 0.02116, 0.22807), and the shift back to grey levels: stdev**2 / 255 = 1.5, 5.4 and 58.2. The authors' code multiplies
     by the standard deviation instead, which has no such choice in it and is 13, 7 and 2 times stronger.
     """
-    scales = STDEVS**2 / 255 if config.color == "paper" else STDEVS
-    shift: Array = ((normals * (config.color_std * scales)) @ EIGENVECTORS.T).astype(np.float32)
+    stdevs = np.array(statistics.stdevs)
+    scales = stdevs**2 / 255 if config.color == "paper" else stdevs
+    shift: Array = ((normals * (config.color_std * scales)) @ np.array(statistics.eigenvectors).T).astype(np.float32)
     return shift
 
 

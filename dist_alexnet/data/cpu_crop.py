@@ -35,42 +35,42 @@ class Recycler:
 
 
 def crop_mirror_normalize(
-    images: npt.NDArray[np.uint8],
-    augmentation: Augmentation,
-    subtrahend: npt.NDArray[np.float32],
-    std: float,
-    out: npt.NDArray[np.float32],
+    images: npt.NDArray[np.uint8], augmentation: Augmentation, mean: npt.NDArray[np.float32], std: float, out: npt.NDArray[np.float32]
 ) -> None:
-    """(pixels - subtrahend) / std of the crop of each image.
+    """(pixels - mean + colour) / (std * divide) of the crop of each image.
 
     Args:
         images: [b, H, W, 3].
         augmentation: of these b images.
-        subtrahend: [b, 3] grey levels.
+        mean: [S, S, 3] or [1, 1, 3] grey levels.
         std: grey levels that one unit of the result stands for.
         out: [b, S, S, 3].
     """
-    scale = np.float32(1 / std)
-    _fill(out, images, augmentation.crop_y, augmentation.crop_x, augmentation.mirror, subtrahend, scale)
+    size = out.shape[1]
+    mean = np.broadcast_to(mean, (len(mean), size, 3))
+    # A mirrored crop is computed before it is turned round, with a mean that is turned round as well: the loops stay simple.
+    means = np.stack([mean, mean[:, ::-1]]).reshape(2, len(mean), 3 * size)
+    scale = (1 / (std * augmentation.divide)).astype(np.float32)
+    _fill(out, images, augmentation.crop_y, augmentation.crop_x, augmentation.mirror, means, augmentation.color, scale)
 
 
 @njit(cache=True, nogil=True)
-def _fill(crops: Any, images: Any, crop_y: Any, crop_x: Any, mirror: Any, subtrahend: Any, scale: Any) -> None:
+def _fill(crops: Any, images: Any, crop_y: Any, crop_x: Any, mirror: Any, means: Any, color: Any, scale: Any) -> None:
     count, size = crops.shape[0], crops.shape[1]
     width = 3 * size  # of a row, channels included: neighbouring numbers, so that the loops over it become vector instructions
-    level, row = np.empty(width, np.float32), np.empty(width, np.float32)
+    shift, row = np.empty(width, np.float32), np.empty(width, np.float32)
     for i in range(count):
         for x in range(width):
-            level[x] = subtrahend[i, x % 3]
+            shift[x] = color[i, x % 3]
         for y in range(size):
             pixels = images[i, crop_y[i] + y].reshape(-1)[3 * crop_x[i] : 3 * crop_x[i] + width]
-            target = crops[i, y].reshape(-1)
+            mean, target = means[mirror[i], y % means.shape[1]], crops[i, y].reshape(-1)
             if not mirror[i]:
                 for x in range(width):
-                    target[x] = (np.float32(pixels[x]) - level[x]) * scale
+                    target[x] = (np.float32(pixels[x]) - mean[x] + shift[x]) * scale[i]
             else:
                 for x in range(width):
-                    row[x] = (np.float32(pixels[x]) - level[x]) * scale
+                    row[x] = (np.float32(pixels[x]) - mean[x] + shift[x]) * scale[i]
                 for pixel in range(size):  # backwards, but red before blue
                     to, source = 3 * pixel, width - 3 - 3 * pixel
                     target[to], target[to + 1], target[to + 2] = row[source], row[source + 1], row[source + 2]

@@ -1,13 +1,14 @@
-"""From encoded images to batches, on the CPU or on a GPU: the only file that knows NVIDIA DALI.
+"""Decode images, on the CPU or on a GPU: the only file that knows NVIDIA DALI.
 
 One pipeline serves both; on a CPU its last operator is replaced by our own, which is several times faster (cpu_crop.py). Which images,
-and what is done to each, is decided outside and fed in (sampler.py, augment.py), because DALI's own shuffling and random numbers depend
+and what is done to each, is decided outside and fed in (plan.py, augment.py), because DALI's own shuffling and random numbers depend
 on the shard and on the threads.
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -18,194 +19,194 @@ from nvidia.dali.pipeline import pipeline_def
 from nvidia.dali.types import DALIDataType, DALIImageType, DALIInterpType
 from torch.utils.dlpack import from_dlpack
 
-from dist_alexnet.config import DataConfig, UsageError
-from dist_alexnet.data.augment import Augmentation, center, divisor, draw
-from dist_alexnet.data.batch import Batch
+from dist_alexnet.config import DataConfig
+from dist_alexnet.data.augment import Augmentation
 from dist_alexnet.data.cpu_crop import Recycler, crop_mirror_normalize
-from dist_alexnet.data.image_set import ImageSet, check_sizes
-from dist_alexnet.data.sampler import Sampler
+from dist_alexnet.data.crops import Crops
+from dist_alexnet.data.healing import HealingReader
+from dist_alexnet.data.plan import Plan
 
-IMAGENET_MEAN = (127.30, 119.72, 104.91)  # R, G, B grey levels of the training set; cuda-convnet2, make-data/input_meta
-UINT8, FLOAT, INT32 = DALIDataType.UINT8, DALIDataType.FLOAT, DALIDataType.INT32
-FEEDS = [UINT8, FLOAT, FLOAT, INT32, FLOAT]  # encoded bytes, crop y, crop x, mirror, subtrahend
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Which images make up a rank's part of a batch, and what happens to each."""
-
-    rows: npt.NDArray[np.int64]  # [b] within the global batch
-    global_batch: int
-    indices: npt.NDArray[np.int64]  # [max(b, 1)]: DALI has no empty batches, so a rank without rows loads an image and drops it
-    augmentation: Augmentation
+UINT8, FLOAT, FLOAT16, INT32 = DALIDataType.UINT8, DALIDataType.FLOAT, DALIDataType.FLOAT16, DALIDataType.INT32
+HOW = [(FLOAT, 0), (FLOAT, 0), (INT32, 0), (FLOAT, 1), (FLOAT, 1)]  # type and dimensions of crop y, crop x, mirror, mean, std of a view
+NO_DECODE = "it does not decode"
 
 
-class Loader:
-    """The batches of one rank.
+class DaliDecoder:
+    """Crops of encoded images.
 
     Args:
-        images: the split to read.
-        config: how to read it.
-        image_size: S, side of the crops in pixels.
-        device: where the batches go; the GPU decodes its own.
-        seed: of order and augmentation.
-
-    Raises:
-        UsageError: the stored images, data.store_size and S do not fit together.
+        reader: of the encoded images.
+        config: how.
+        crops: what to make of them.
+        device: where the crops go; a GPU decodes its own.
+        max_offset: pixels, room for a crop in a square.
+        views: of each image.
     """
 
-    def __init__(self, images: ImageSet, config: DataConfig, image_size: int, device: torch.device, seed: int) -> None:
-        check_sizes(images, config.store_size, image_size)
-        self.images = images
-        self.config = config
-        self.image_size = image_size
-        self.device = device
+    def __init__(
+        self, reader: HealingReader, config: DataConfig, crops: Crops, device: torch.device, max_offset: int, views: int = 1
+    ) -> None:
+        self._views = views
+        self._reader, self._config, self._crops, self._device, self._max_offset = reader, config, crops, device, max_offset
         self._cuda = device.type == "cuda"
         self._recycler = Recycler()
-        self.seed = seed
-        self.mean = np.array(config.mean or images.mean or IMAGENET_MEAN, np.float32)
-        self._max_offset = config.store_size - image_size
 
-    def train_batches(self, global_batch: int, rows: slice, start: int) -> Generator[Batch]:
-        """Endless: these rows of each global batch, augmented. Close the iterator to release its threads.
+    def run(self, plans: Iterator[Plan], max_rows: int) -> Iterator[tuple[Plan, list[torch.Tensor]]]:
+        """Each plan with its views, [max(b, 1), S, S, 3] on the device. Close it to release its threads."""
+        with closing(self._outputs(plans, max_rows)) as results:
+            for plan, outputs in results:
+                yield plan, self._crops_on_gpu(plan, outputs) if self._cuda else self._crops_on_cpu(plan, outputs)
 
-        Args:
-            global_batch: images per batch over all ranks.
-            rows: those that this rank loads.
-            start: position in the endless stream of images (sampler.py) where the first batch begins.
-        """
-        sampler = Sampler(len(self.images), self.seed, self.config.order == "shuffle")
-        loaded = rows if rows.stop > rows.start else slice(0, 1)
+    def squares(self, plans: Iterator[Plan], max_rows: int) -> Iterator[tuple[Plan, npt.NDArray[np.uint8]]]:
+        """Each plan with its images whole, uint8 [b, store_size, store_size, 3]; on a CPU only. Copy what you keep."""
+        with closing(self._outputs(plans, max_rows)) as results:
+            for plan, (output,) in results:
+                yield plan, np.from_dlpack(output.as_tensor())  # type: ignore[misc]
 
-        def plans() -> Iterator[Plan]:
-            for first in range(start, 2**63, global_batch):
-                positions = np.arange(first + loaded.start, first + loaded.stop)
-                augmentation = draw(self.config.augment, self.seed, positions, self._max_offset)
-                indices = sampler.indices(first + loaded.start, first + loaded.stop)
-                yield Plan(np.arange(rows.start, rows.stop), global_batch, indices, augmentation)
-
-        return self._batches(plans(), loaded.stop - loaded.start, self.config.std * divisor(self.config.augment))
-
-    def eval_batches(self, global_batch: int, rows_of: Callable[[int], slice]) -> Generator[Batch]:
-        """Every image once, in file order, its central crop. The last batch has n <= global_batch images over all ranks.
-
-        Args:
-            global_batch: images per batch over all ranks.
-            rows_of: the rows that this rank loads of a batch of n images; possibly none.
-        """
-
-        def plans() -> Iterator[Plan]:
-            for start in range(0, len(self.images), global_batch):
-                n = min(global_batch, len(self.images) - start)
-                rows = np.arange(n)[rows_of(n)]
-                indices = start + (rows if len(rows) else np.zeros(1, np.int64))
-                yield Plan(rows, n, indices, center(len(indices), self._max_offset))
-
-        return self._batches(plans(), global_batch, self.config.std)
-
-    def _batches(self, plans: Iterator[Plan], max_rows: int, std: float) -> Generator[Batch]:
+    def _outputs(self, plans: Iterator[Plan], max_rows: int) -> Generator[tuple[Plan, tuple[Any, ...]]]:
+        """Each plan with what the pipeline makes of it; images that do not decode are exchanged on the way."""
         scheduled: deque[tuple[Plan, tuple[Any, ...]]] = deque()  # keeps what is fed alive until DALI, which does not copy it, is done
 
-        def source() -> Iterator[tuple[Any, ...]]:
+        def source(plans: Iterable[Plan]) -> Iterator[tuple[Any, ...]]:
             for plan in plans:
                 scheduled.append((plan, self._feed(plan)))
                 yield scheduled[-1][1]
 
-        pipeline = self._pipeline(source(), max_rows, std)
-        try:
-            while True:
-                try:
-                    (output,) = pipeline.run()
-                except StopIteration:
-                    return
-                except RuntimeError as error:
-                    if name := self._undecodable(index for plan, _ in scheduled for index in plan.indices.tolist()):
-                        fix = "delete it, or run `dist-alexnet data prepare`, which leaves such files out"
-                        raise UsageError(f"{name}: this image does not decode; {fix}") from error
+        while True:  # once, and again after each failure: a pipeline is done for then
+            again = [plan for plan, _ in scheduled]
+            scheduled.clear()
+            pipeline = self._pipeline(source(chain(again, plans)), max_rows)
+            try:
+                while True:
+                    try:
+                        outputs = pipeline.run()
+                    except StopIteration:
+                        return
+                    yield scheduled.popleft()[0], outputs
+            except RuntimeError:
+                bad = self._undecodable(scheduled)
+                if not bad:
                     raise
-                yield self._batch(scheduled.popleft()[0], output, std)
-        finally:
-            del pipeline  # ends its threads
+                for index in bad:
+                    self._reader.note(index, NO_DECODE)
+            finally:
+                del pipeline  # ends its threads
 
-    def _pipeline(self, source: Iterator[tuple[Any, ...]], max_rows: int, std: float) -> Any:
+    def _pipeline(self, source: Iterator[tuple[Any, ...]], max_rows: int) -> Any:
+        images = self._reader.images
         return _decode_crop_normalize(
             source,
             cuda=self._cuda,
-            store_size=None if self.images.prepared_size else self.config.store_size,
-            image_size=self.image_size,
-            std=std,
+            raw=images.encoding == "raw",
+            store_size=None if images.prepared_size else self._config.store_size,
+            crops=self._crops,
+            views=self._views,
+            hints={
+                "hw_decoder_load": self._config.hw_decoder_load,
+                "device_memory_padding": self._config.decoder_padding_mib * 2**20,
+            },
             batch_size=max_rows,
-            num_threads=self.config.threads,
-            device_id=(self.device.index or 0) if self._cuda else None,
-            prefetch_queue_depth=self.config.prefetch + 1,  # one is being trained on
+            num_threads=self._config.threads,
+            device_id=(self._device.index or 0) if self._cuda else None,
+            prefetch_queue_depth=self._config.prefetch + 1,  # one is being trained on
         )
 
     def _feed(self, plan: Plan) -> tuple[Any, ...]:
-        """What the pipeline needs of a plan: the encoded bytes and, on a GPU, the rest of FEEDS."""
-        encoded = [self.images.encoded(index) for index in plan.indices]
-        if not self._cuda:
-            return (encoded,)
-        augmentation = plan.augmentation
+        """What the pipeline needs of a plan: what is stored of the images and, on a GPU, HOW for each view."""
+        encoded = [self._reader.read(plan, position) for position in range(len(plan.indices))]
+        return (encoded, *chain.from_iterable(map(self._how, plan.views))) if self._cuda else (encoded,)
+
+    def _how(self, view: Augmentation) -> tuple[Any, ...]:
         scale = max(self._max_offset, 1)  # DALI wants crop positions as a fraction of the room and rounds the product: exact for integers
+        level = 0 if self._crops.per_pixel else self._crops.mean.reshape(1, 3)
         return (
-            encoded,
-            (augmentation.crop_y / scale).astype(np.float32),
-            (augmentation.crop_x / scale).astype(np.float32),
-            augmentation.mirror.astype(np.int32),
-            self.mean - augmentation.color,
+            (view.crop_y / scale).astype(np.float32),
+            (view.crop_x / scale).astype(np.float32),
+            view.mirror.astype(np.int32),
+            (level - view.color).astype(np.float32),
+            np.repeat(self._crops.std * view.divide[:, None], 3, axis=1).astype(np.float32),
         )
 
-    def _batch(self, plan: Plan, output: Any, std: float) -> Batch:
-        if self._cuda:
-            # Nothing is copied: DALI's executor gives up a buffer that it hands out, and takes it back when torch lets go of the tensor.
-            crops = from_dlpack(output.as_tensor())
-        else:
-            decoded: npt.NDArray[np.uint8] = np.from_dlpack(output.as_tensor())  # type: ignore[assignment]
-            subtrahend = (self.mean - plan.augmentation.color).astype(np.float32)
-            filled = self._recycler.empty((len(decoded), self.image_size, self.image_size, 3))
-            crop_mirror_normalize(decoded, plan.augmentation, subtrahend, std, out=filled)
-            crops = torch.from_numpy(filled)
-        images = crops[: len(plan.rows)].permute(0, 3, 1, 2)
-        labels = torch.from_numpy(self.images.labels[plan.indices[: len(plan.rows)]])
-        return Batch(images, labels.to(self.device), torch.from_numpy(plan.rows).to(self.device), plan.global_batch)
+    def _crops_on_cpu(self, plan: Plan, outputs: tuple[Any, ...]) -> list[torch.Tensor]:
+        squares: npt.NDArray[np.uint8] = np.from_dlpack(outputs[0].as_tensor())  # type: ignore[assignment]
+        crops = []
+        for view in plan.views:
+            filled = self._recycler.empty((len(squares), self._crops.size, self._crops.size, 3))
+            crop_mirror_normalize(squares, view, self._crops.mean, self._crops.std, out=filled)
+            crops.append(torch.from_numpy(filled))
+        return crops
 
-    def _undecodable(self, indices: Iterable[int]) -> str | None:
-        """Name of the first of these images that does not decode. DALI says only that some image of a batch did not."""
-        for index in indices:
-            alone = Plan(np.zeros(1, np.int64), 1, np.array([index]), center(1, self._max_offset))
-            feed = self._feed(alone)
-            try:
-                self._pipeline(iter([feed]), 1, 1.0).run()
-            except RuntimeError:
-                return self.images.where(index)
-        return None
+    def _crops_on_gpu(self, plan: Plan, outputs: tuple[Any, ...]) -> list[torch.Tensor]:
+        # Nothing is copied: DALI's executor gives up a buffer that it hands out, and takes it back when torch lets go of the tensor.
+        crops = [from_dlpack(output.as_tensor()) for output in outputs]
+        if self._crops.per_pixel:
+            mean = torch.from_numpy(self._crops.mean).to(self._device)
+            for crop, view in zip(crops, plan.views, strict=True):
+                scale = torch.from_numpy(1 / (self._crops.std * view.divide)).to(self._device, torch.float32)
+                crop.sub_(mean * scale[:, None, None, None])
+        return crops
+
+    def _undecodable(self, scheduled: Iterable[tuple[Plan, tuple[Any, ...]]]) -> list[int]:
+        """The images of these plans that do not decode: DALI says only that some image of a batch did not."""
+        contents = {int(index): content for plan, feed in scheduled for index, content in zip(plan.indices, feed[0], strict=True)}
+        bad = undecodable(list(contents.values()), self._config.threads, self._device)
+        return [list(contents)[position] for position in bad]
+
+
+def undecodable(contents: Sequence[npt.NDArray[np.uint8]], threads: int, device: torch.device) -> list[int]:
+    """Positions of those encoded images that do not decode."""
+    gpu = device.index or 0 if device.type == "cuda" else None
+    pipeline = _decode(iter([list(contents)]), cuda=gpu is not None, batch_size=len(contents), num_threads=threads, device_id=gpu)
+    try:
+        pipeline.run()
+        return []
+    except RuntimeError:
+        if len(contents) == 1:
+            return [0]
+    half = len(contents) // 2
+    first, second = (undecodable(part, threads, device) for part in (contents[:half], contents[half:]))
+    return first + [half + position for position in second]
+
+
+@pipeline_def(prefetch_queue_depth=1)
+def _decode(source: Iterator[list[Any]], cuda: bool) -> Any:
+    encoded = fn.external_source(source, dtype=UINT8, ndim=1, batch=True)
+    return fn.decoders.image(encoded, device="mixed" if cuda else "cpu", output_type=DALIImageType.RGB)
 
 
 @pipeline_def
-def _decode_crop_normalize(source: Iterator[tuple[Any, ...]], cuda: bool, store_size: int | None, image_size: int, std: float) -> Any:
-    """(pixels - subtrahend) / std of the crop, float32 HWC, on a GPU; on a CPU the squares, uint8 HWC, for `cpu_crop` to crop.
+def _decode_crop_normalize(
+    source: Iterator[tuple[Any, ...]], cuda: bool, raw: bool, store_size: int | None, crops: Crops, views: int, hints: dict[str, Any]
+) -> Any:
+    """(pixels - mean) / std of the crop for each view, HWC, on a GPU; on a CPU the squares, uint8 HWC, for `cpu_crop` to crop.
 
-    store_size: of photographs, to scale to; None: they are squares already.
+    raw: what is fed are squares. store_size: of photographs, to scale to; None: they are squares already. hints: to a GPU's decoder.
     """
-    feeds = FEEDS if cuda else FEEDS[:1]
-    encoded, *how = fn.external_source(
-        source, num_outputs=len(feeds), dtype=feeds, ndim=[1, 0, 0, 0, 1][: len(feeds)], batch=True, no_copy=True
-    )
-    images = fn.decoders.image(encoded, device="mixed" if cuda else "cpu", output_type=DALIImageType.RGB)
+    kinds, dimensions = zip((UINT8, 3 if raw else 1), *(HOW * views if cuda else []), strict=True)
+    encoded, *how = fn.external_source(source, num_outputs=len(kinds), dtype=kinds, ndim=dimensions, batch=True, no_copy=True)
+    if raw:
+        images = fn.reinterpret(encoded, layout="HWC")
+        images = images.gpu() if cuda else images
+    else:
+        device = {"device": "mixed", **hints} if cuda else {"device": "cpu"}
+        images = fn.decoders.image(encoded, output_type=DALIImageType.RGB, **device)
     if store_size:
         scaled: Any = fn.resize(images, resize_shorter=float(store_size), interp_type=DALIInterpType.INTERP_LINEAR, antialias=True)
         images = fn.crop(scaled, crop=(store_size, store_size), rounding="truncate")  # an odd margin as prepare cuts it
     if not cuda:
         return images
-    crop_y, crop_x, mirror, subtrahend = how
+    return tuple(_view(images, crops, *how[start : start + len(HOW)]) for start in range(0, len(how), len(HOW)))
+
+
+def _view(images: Any, crops: Crops, crop_y: Any, crop_x: Any, mirror: Any, mean: Any, std: Any) -> Any:
     return fn.crop_mirror_normalize(
         images,
-        crop=(image_size, image_size),
+        crop=(crops.size, crops.size),
         crop_pos_y=crop_y,
         crop_pos_x=crop_x,
         mirror=mirror,
-        mean=subtrahend,
-        std=[std] * 3,
-        dtype=FLOAT,
+        mean=mean,
+        std=std,
+        dtype=FLOAT16 if crops.dtype == torch.float16 and not crops.per_pixel else FLOAT,
         output_layout="HWC",
     )

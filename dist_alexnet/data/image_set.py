@@ -1,7 +1,8 @@
 """What images there are: one interface over folders of photographs and over prepared shards, and the check of a data set's layout."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -9,21 +10,46 @@ import numpy.typing as npt
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.sources.photographs import Split
 
+Encoding = Literal["jpeg", "raw", "original"]  # squares as JPEG | squares as uint8 pixels | the files as they were delivered
 LAYOUT = "a data set is a folder with train/ and val/, each of one folder per class (train/cat/1.jpg) or of shards (*.arrow)"
+
+
+class ImageError(Exception):
+    """One image cannot be read or decoded; the message says why. A run goes on without it (data.max_bad)."""
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Of the pixels of all training images, scaled to the stored square; grey levels of 0-255."""
+
+    images: int
+    mean: list[float]  # R, G, B
+    stdevs: list[float]  # [3], square roots of the eigenvalues of the covariance of R, G, B over all pixels, ascending
+    eigenvectors: list[list[float]]  # [3][3], in columns of the same order
 
 
 class ImageSet(Protocol):
     """The images of one split, numbered from 0 in a fixed order. Opened by path, in each process on its own."""
 
     classes: list[str]  # of the training set, sorted, also in the validation set
-    labels: npt.NDArray[np.int64]  # [N], indices into classes
+    class_names: dict[str, str]  # of a class, in words, where they are known
+    encoding: Encoding
     prepared_size: int | None  # pixels, side of the stored squares; None: photographs of any size
-    mean: tuple[float, float, float] | None  # R, G, B grey levels over the training set, where that was computed
+    statistics: Statistics | None  # where they were computed
+    mean_image: npt.NDArray[np.float32] | None  # [prepared_size, prepared_size, 3], mean of each pixel over the training set
 
     def __len__(self) -> int: ...
 
     def encoded(self, index: int) -> npt.NDArray[np.uint8]:
-        """The bytes of the image file, uint8 [bytes], read-only."""
+        """What is stored of an image, uint8 [bytes]; for raw squares uint8 [prepared_size, prepared_size, 3]. Read-only.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        ...
+
+    def label(self, index: int) -> int:
+        """The class of an image, an index into `classes` (ImageError: it cannot be read)."""
         ...
 
     def where(self, index: int) -> str:
@@ -56,6 +82,7 @@ def open_split(path: str | Path, split: Split) -> ImageSet:
 
 
 def _open_split(path: Path, split: Split) -> ImageSet:
+    from dist_alexnet.data import index
     from dist_alexnet.data.shards import Shards
     from dist_alexnet.data.sources.class_folder import ClassFolder  # here, for these two files know what an ImageSet is
 
@@ -64,8 +91,8 @@ def _open_split(path: Path, split: Split) -> ImageSet:
         raise UsageError(f"data.path={path}: there is no such folder; {LAYOUT}")
     if not folder.is_dir():
         raise UsageError(f"data.path={path}: it has no {split}/; {LAYOUT}")
-    if any(folder.glob("*.arrow")):
-        return Shards(folder)
+    if (path / index.FILE).is_file() or any(folder.glob("*.arrow")):
+        return Shards(path, split)
     if any(path.glob("*/*.arrow")) and not any(entry.is_dir() for entry in folder.iterdir()):
         raise UsageError(f"{folder}: its shards are gone; run `dist-alexnet data prepare` again")
     return ClassFolder(path, split)

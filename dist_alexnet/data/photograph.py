@@ -1,37 +1,65 @@
-"""One photograph becomes one stored square (paper, section 2): shorter side scaled to the size, the centre cut out, JPEG."""
+"""One photograph becomes one stored image (paper, section 2): shorter side scaled to the size, the centre cut out, JPEG or raw pixels."""
 
 import io
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from dist_alexnet.data.image_set import Encoding
+from dist_alexnet.data.moments import Moments
+from dist_alexnet.data.sources.photographs import Part
+
+STORABLE = ("JPEG", "MPO", "PNG", "BMP", "TIFF", "WEBP")  # formats that the decoder of the training pipeline reads as well
 
 
 @dataclass(frozen=True)
-class Square:
-    """A photograph as it is stored."""
+class Storage:
+    """How images are stored."""
 
-    jpeg: bytes
-    channel_sums: npt.NDArray[np.int64]  # [3], sum of R, G, B over all pixels, before they were compressed
+    encoding: Encoding = "jpeg"
+    size: int | None = 256  # pixels, side of the squares; None, and only then, for originals
+    quality: int = 95  # of JPEGs
 
 
-def square(path: Path, size: int, quality: int) -> Square | str:
-    """The central square of a photograph, size x size pixels; or, if it cannot be decoded, the reason."""
+@dataclass(frozen=True)
+class Encoded:
+    """A part of a data set, stored."""
+
+    images: list[bytes | str]  # the bytes; or, of a file that does not decode, the reason
+    moments: Moments | None  # of the squares, before they were compressed; None of originals, or where nobody asked
+
+
+def encode(part: Part, storage: Storage, with_moments: bool) -> Encoded:
+    """Store each photograph of a part, in order."""
+    moments = Moments.none(storage.size) if storage.size and with_moments else None
+    return Encoded([content if isinstance(content, str) else _encode(content, storage, moments) for content in part.read()], moments)
+
+
+def _encode(content: bytes, storage: Storage, moments: Moments | None) -> bytes | str:
+    if not content:
+        return "it has zero bytes"
     try:
-        pixels = _scale_and_crop(path, size)
+        with Image.open(io.BytesIO(content)) as photograph:
+            if storage.size is None:
+                photograph.load()
+                return content if photograph.format in STORABLE else f"format {photograph.format}, not one of {', '.join(STORABLE)}"
+            square = _scale_and_crop(photograph, storage.size)
     except Exception as error:  # Pillow lets through whatever its decoders trip over; one bad file must not end hours of work
-        return f"{type(error).__name__}: {error}".replace(str(path), path.name)
+        return f"{type(error).__name__}: {'cannot identify image' if isinstance(error, UnidentifiedImageError) else error}"
+    pixels = np.asarray(square)
+    if moments:
+        moments.add(pixels)
+    if storage.encoding == "raw":
+        return pixels.tobytes()
     jpeg = io.BytesIO()
-    pixels.save(jpeg, "JPEG", quality=quality)
-    return Square(jpeg.getvalue(), np.asarray(pixels).sum(axis=(0, 1), dtype=np.int64))
+    square.save(jpeg, "JPEG", quality=storage.quality)
+    return jpeg.getvalue()
 
 
-def _scale_and_crop(path: Path, size: int) -> Image.Image:
-    with Image.open(path) as photograph:
-        photograph.draft(None, (2 * size, 2 * size))  # JPEG only: skips frequencies that scaling by more than 2 throws away anyway
-        upright = ImageOps.exif_transpose(photograph).convert("RGB")
+def _scale_and_crop(photograph: Image.Image, size: int) -> Image.Image:
+    photograph.draft(None, (2 * size, 2 * size))  # JPEG only: skips frequencies that scaling by more than 2 throws away anyway
+    upright = ImageOps.exif_transpose(photograph).convert("RGB")
     scale = size / min(upright.size)
     width, height = (max(size, round(side * scale)) for side in upright.size)
     # Bilinear with antialiasing: what the pipeline does with photographs that were not prepared, and close to the area average of 2012.

@@ -1,150 +1,189 @@
-"""Write a folder of photographs once as shards of small squares: decoding full-size photographs in every epoch costs three times more.
+"""Write photographs once as shards of small squares: decoding full-size photographs in every epoch costs three times more.
 
 Paper, section 2, and cuda-convnet2, make-data: shorter side 256, central 256x256, JPEG quality 95. The images keep the order of the
-folders; it is the sampler that shuffles.
+source; it is the sampler that shuffles. What is written depends on the source and the storage alone, not on workers, kills or restarts:
+
+TARGET.unfinished/
+    train/00000.arrow ...   as they will stay
+    progress/               what each finished shard adds to the whole (progress.py); a shard is finished when its record is there
+TARGET/                     the same folder, renamed when dataset.json is in it; progress/ goes away
 """
 
 import csv
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import partial
-from multiprocessing import get_context
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.image_set import open_data
-from dist_alexnet.data.photograph import Square, square
-from dist_alexnet.data.shards import COLUMNS, ShardInfo, read_shard, write_shard
-from dist_alexnet.data.sources.class_folder import ClassFolder
+from dist_alexnet.data.index import FILE, MEAN_IMAGE, Index
+from dist_alexnet.data.moments import Moments
+from dist_alexnet.data.photograph import Encoded, Storage, encode
+from dist_alexnet.data.pool import in_order
+from dist_alexnet.data.progress import Begun, Finished
+from dist_alexnet.data.shards import Row, shard_path, write_shard
+from dist_alexnet.data.sources.open import open_source
+from dist_alexnet.data.sources.photographs import Part, Source, Split
 
-JPEG_SIDE = 65_500  # pixels that the format can hold
+MAX_SIDE = 65_500  # pixels that a JPEG can hold
 MAX_WORKERS = 1024  # processes; more is a slip of the keyboard
+PART = 32  # photographs that a worker takes at a time
+SHARD_IMAGES = {"jpeg": 4096, "raw": 1024, "original": 1024}  # 100 to 200 MB each for ImageNet
+QUARANTINE = "quarantine.csv"
 
-Result = tuple[int, Square | str]  # an image of the folder; its square, or why there is none
-Encode = Callable[[list[Path]], Iterable[Square | str]]
-Progress = Callable[[int, int], None]
+Tell = Callable[[int, int], None]
 
 
 @dataclass
 class Report:
-    """What `prepare` has written so far."""
+    """What `prepare` has written."""
 
-    images: dict[str, int] = field(default_factory=lambda: {"train": 0, "val": 0})
-    channel_sums: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(3, np.int64))  # R, G, B over the training set
+    images: dict[Split, int] = field(default_factory=lambda: {"train": 0, "val": 0})
     quarantine: list[tuple[str, str]] = field(default_factory=list)  # file and reason, of those that do not decode
-    done: int = 0  # images looked at
+    resumed: int = 0  # images that an earlier attempt had looked at
+    done: int = 0  # images looked at, those included
+
+
+@dataclass(frozen=True)
+class Work:
+    """A shard to be written."""
+
+    split: Split
+    number: int
+    images: range  # of the source
 
 
 def prepare(
     source: str | Path,
     target: str | Path,
-    size: int = 256,
-    quality: int = 95,
-    shard_images: int = 4096,
+    storage: Storage | None = None,
+    *,
+    shard_images: int | None = None,
     workers: int | None = None,
-    progress: Progress = lambda done, total: None,
+    strict: bool = False,
+    tell: Tell = lambda done, total: None,
 ) -> Report:
-    """Write `target/train/*.arrow` and `target/val/*.arrow`; the bytes do not depend on the number of workers.
+    """Write `target/train/*.arrow`, `target/val/*.arrow` and `target/dataset.json`. An attempt that was cut short is taken up again.
 
     Files that do not decode are left out and listed in `target/quarantine.csv`. The target appears when it is complete.
 
     Args:
-        source: folder with train/ and val/ of class folders.
+        source: photographs (sources/open.py says in what form).
         target: a folder that does not exist yet, or is empty.
-        size: pixels, side of the stored squares.
-        quality: of the JPEGs, 1 to 95.
-        shard_images: images per shard; 4,096 photographs of 256 pixels make about 130 MB.
+        storage: how images are stored.
+        shard_images: images per shard; None: SHARD_IMAGES.
         workers: processes; None: one per core.
-        progress: called after each image with the number of images done and of all images.
+        strict: do not complete a set with files left out.
+        tell: called with the number of photographs done and of all.
 
     Raises:
-        UsageError: a number makes no sense, the source is no folder of class folders, the target is not empty, or no image of a
-            split decodes.
+        UsageError: a number makes no sense, the source is none, the target is not empty, an attempt with other settings lies there,
+            no image of a split decodes, or, if strict, any does not; a full disk.
     """
-    workers = workers if workers is not None else os.cpu_count() or 1
-    for option, value, high in (("size", size, JPEG_SIDE), ("quality", quality, 95), ("workers", workers, MAX_WORKERS)):
-        if not 1 <= value <= high:
-            raise UsageError(f"--{option} {value}: must be from 1 to {high:,}")
+    storage, workers = storage or Storage(), workers if workers is not None else os.cpu_count() or 1
+    _check_numbers(storage, workers)
     target = Path(target)
+    if (target / FILE).is_file():
+        raise UsageError(f"{target}: it is complete already; look at it with `dist-alexnet data verify {target}`, or name a new folder")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target}: it exists and is not empty; name a new folder, or delete this one first")
-    folders = _open_photographs(source)
-    unfinished = target.with_name(f"{target.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)  # left by a run that was killed
-    info = ShardInfo(folders["train"].classes, size, mean=(0.0, 0.0, 0.0))
-    report, total = Report(), sum(map(len, folders.values()))
-    with _encoder(size, quality, workers) as encode:
-        for split, folder in folders.items():
-            (unfinished / split).mkdir(parents=True)
-            for start in range(0, len(folder), shard_images):
-                chosen = range(start, min(start + shard_images, len(folder)))
-                results = zip(chosen, encode([folder.path(index) for index in chosen]), strict=True)
-                _write_one(unfinished / split, folder, _counted(results, report, total, progress), info, report)
-            if not report.images[split]:
-                raise UsageError(f"{folder.folder}: none of its images decodes, such as {' '.join(report.quarantine[-1])}")
-    _finish(unfinished, info, report)
-    unfinished.replace(target)
+    photographs = open_source(source)
+    shard_images = shard_images or SHARD_IMAGES[storage.encoding]
+    begun = Begun(target.with_name(f"{target.name}.unfinished"), photographs, storage, shard_images)
+    try:
+        with begun:
+            report = _write_missing(begun, photographs, storage, shard_images, workers, strict, tell)
+            _complete(begun, photographs, storage, report, strict)
+            begun.folder.replace(target)
+    except OSError as error:
+        raise UsageError(f"{begun.folder}: {error.strerror or error}; what is written stays: make room, then run this again") from error
+    shutil.rmtree(target / begun.records.name)
     return report
 
 
-def _open_photographs(source: str | Path) -> dict[str, ClassFolder]:
-    train, val = open_data(source)
-    if not isinstance(train, ClassFolder) or not isinstance(val, ClassFolder):
-        raise UsageError(f"{source}: it holds shards already; name the folder of the photographs")
-    return {"train": train, "val": val}
+def _check_numbers(storage: Storage, workers: int) -> None:
+    if (storage.size is None) != (storage.encoding == "original"):
+        raise UsageError("--size none keeps the files as they are, which --encoding raw cannot; type --size with a number of pixels")
+    numbers = [("quality", storage.quality, 95), ("workers", workers, MAX_WORKERS), ("size", storage.size or 1, MAX_SIDE)]
+    for option, value, high in numbers:
+        if not 1 <= value <= high:
+            raise UsageError(f"--{option} {value}: must be from 1 to {high:,}")
 
 
-@contextmanager
-def _encoder(size: int, quality: int, workers: int) -> Iterator[Encode]:
-    """A function from paths to squares or reasons, in the order of the paths."""
-    encode = partial(square, size=size, quality=quality)
-    if workers == 1:
-        yield partial(map, encode)
-    else:
-        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-            yield partial(pool.map, encode, chunksize=16)
+def _write_missing(begun: Begun, source: Source, storage: Storage, shard_images: int, workers: int, strict: bool, tell: Tell) -> Report:
+    """Write the shards that are not there yet; the report counts those that are."""
+    report = Report()
+    todo: list[Work] = []
+    total = sum(map(len, source.splits.values()))
+    for split, photographs in source.splits.items():
+        (begun.folder / split).mkdir(exist_ok=True)
+        for number, start in enumerate(range(0, len(photographs), shard_images)):
+            work = Work(split, number, range(start, min(start + shard_images, len(photographs))))
+            if begun.has(split, number, strict):
+                report.resumed += len(work.images)
+            else:
+                todo.append(work)
+    report.done = report.resumed
+    tell(report.done, total)
+    results = in_order(encode, ((part, storage, work.split == "train") for work, part in _parts(todo, source)), workers)
+    for work in todo:
+        parts = islice(results, math.ceil(len(work.images) / PART))
+        begun.keep(work.split, work.number, _write(begun.folder, work, parts, source, lambda n: tell(report.done + n, total)))
+        report.done += len(work.images)
+    return report
 
 
-def _counted(results: Iterable[Result], report: Report, total: int, progress: Progress) -> Iterator[Result]:
-    """The same results, reported one by one as they are taken."""
-    for result in results:
-        yield result
-        report.done += 1
-        progress(report.done, total)
+def _parts(todo: list[Work], source: Source) -> Iterator[tuple[Work, Part]]:
+    for work in todo:
+        for start in range(work.images.start, work.images.stop, PART):
+            yield work, source.splits[work.split].part(start, min(start + PART, work.images.stop))
 
 
-def _write_one(folder: Path, images: ClassFolder, results: Iterable[Result], info: ShardInfo, report: Report) -> None:
-    """Write the next shard of a split from these images."""
-    rows: list[tuple[bytes, int, str]] = []
-    for index, result in results:
-        path = images.path(index)
-        if isinstance(result, str):
-            report.quarantine.append((path.relative_to(images.folder.parent).as_posix(), result))
-            continue
-        rows.append((result.jpeg, int(images.labels[index]), path.relative_to(images.folder).as_posix()))
-        if folder.name == "train":
-            report.channel_sums += result.channel_sums
-    if rows:
-        number = len(list(folder.glob("*.arrow")))
-        columns = [pa.array(values, kind) for values, (_, kind) in zip(zip(*rows, strict=True), COLUMNS, strict=True)]
-        write_shard(folder / f"{number:05d}.arrow", columns, info)
-        report.images[folder.name] += len(rows)
+def _write(folder: Path, work: Work, parts: Iterable[Encoded], source: Source, tell: Callable[[int], None]) -> Finished:
+    """Write one shard from its parts, which are taken one by one."""
+    photographs, indices = source.splits[work.split], iter(work.images)
+    rows: list[Row] = []
+    quarantine: list[tuple[str, str]] = []
+    moments: Moments | None = None
+    for part in parts:
+        for content, index in zip(part.images, indices, strict=False):
+            name = photographs.name(index)
+            if isinstance(content, str):
+                quarantine.append((f"{work.split}/{name}", content))
+            else:
+                rows.append((content, int(photographs.labels[index]), name))
+        moments = part.moments.plus(moments) if part.moments else None
+        tell(len(rows) + len(quarantine))
+    return Finished(write_shard(shard_path(folder / work.split, work.number), rows), quarantine, moments)
 
 
-def _finish(folder: Path, info: ShardInfo, report: Report) -> None:
-    """Write the mean, which is known only now, into every shard; and the list of what was left out."""
-    red, green, blue = (report.channel_sums / (report.images["train"] * info.size**2)).tolist()
-    for path in sorted(folder.glob("*/*.arrow")):
-        batch, _ = read_shard(path)
-        write_shard(path, batch.columns, replace(info, mean=(red, green, blue)))
+def _complete(begun: Begun, source: Source, storage: Storage, report: Report, strict: bool) -> None:
+    """Put together what the shards add to the whole, and write dataset.json."""
+    finished = {split: list(begun.finished(split)) for split in source.splits}
+    for split, shards in finished.items():
+        report.quarantine += [line for shard in shards for line in shard.quarantine]
+        report.images[split] = sum(shard.entry.images for shard in shards)
+        if not report.images[split]:
+            raise UsageError(f"{split}: none of its images decodes, such as {' '.join(report.quarantine[-1])}")
     if report.quarantine:
-        with (folder / "quarantine.csv").open("w", newline="", encoding="utf-8") as file:
+        with (begun.folder / QUARANTINE).open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("file", "reason"), *report.quarantine])
+    if report.quarantine and strict:
+        raise UsageError(
+            f"{len(report.quarantine)} files do not decode, such as {' '.join(report.quarantine[0])}; all are in "
+            f"{begun.folder / QUARANTINE}: mend them and run this again (the rest is kept), or type it without --strict"
+        )
+    moments: Moments | None = None
+    for shard in finished["train"]:
+        moments = shard.moments.plus(moments) if shard.moments else None
+    if moments:
+        np.save(begun.folder / MEAN_IMAGE, moments.mean_image())
+    entries = {split: [shard.entry for shard in shards] for split, shards in finished.items()}
+    statistics = moments.statistics() if moments else None
+    names = dict(source.class_names)
+    Index(source.classes, names, storage.encoding, storage.size, entries, statistics, begun.recipe).write(begun.folder)

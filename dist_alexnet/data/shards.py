@@ -1,120 +1,173 @@
-"""Prepared images: Arrow IPC files that are mapped into memory, so that any image is read in place, in any order, by any process.
+"""Prepared images: Arrow IPC files, of which any image is read in place, in any order, by any process.
 
-Format 1: a split is `00000.arrow`, `00001.arrow`, ...; each file holds one record batch of
-    image: large_binary    the bytes of an RGB JPEG, size x size pixels
+A split is `00000.arrow`, `00001.arrow`, ...; each file holds one record batch of
+    image: large_binary    as the index says: the bytes of an RGB JPEG, size x size pixels; uint8 [size, size, 3]; a file as delivered
     label: int32           index into the classes
     name: string           where the image came from, `<class>/<file>`
-and in its schema the metadata `format`, `classes` (JSON list), `size` (pixels), `mean` (JSON list: R, G, B of the training set).
+pyarrow writes them and any Arrow program reads them; training takes images from the places that `dataset.json` names (index.py) with
+plain reads. Those keep a rank's memory the same however many images it has seen, and a disk that fails becomes an error of one image,
+where a file mapped into memory would count as memory and end the process with a signal.
 """
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from dist_alexnet.config import UsageError
+from dist_alexnet.data.image_set import ImageError
+from dist_alexnet.data.index import AGAIN, ShardEntry, read_index, read_mean_image
+from dist_alexnet.data.sources.photographs import Split
 
-FORMAT = "1"
 COLUMNS = [("image", pa.large_binary()), ("label", pa.int32()), ("name", pa.string())]
+Row = tuple[bytes, int, str]  # image, label, name
 
 
-@dataclass(frozen=True)
-class ShardInfo:
-    """What every shard of a data set says about the whole."""
-
-    classes: list[str]
-    size: int  # pixels
-    mean: tuple[float, float, float]  # grey levels
-
-    def schema(self) -> pa.Schema:
-        """Columns and metadata of a shard."""
-        texts = {"format": FORMAT, "classes": json.dumps(self.classes), "size": str(self.size), "mean": json.dumps(self.mean)}
-        return pa.schema(COLUMNS, metadata=texts)
-
-    @classmethod
-    def of(cls, schema: pa.Schema) -> "ShardInfo":
-        """The reverse of `schema`. KeyError: the metadata of a shard is not there."""
-        texts = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
-        if texts["format"] != FORMAT:
-            raise KeyError(f"format {texts['format']}")
-        red, green, blue = json.loads(texts["mean"])
-        return cls(json.loads(texts["classes"]), int(texts["size"]), (red, green, blue))
-
-
-def write_shard(path: Path, columns: Sequence[pa.Array], info: ShardInfo) -> None:
-    """Write one shard, under a temporary name until it is whole. The same arguments give the same bytes."""
-    schema = info.schema()
+def write_shard(path: Path, rows: Sequence[Row]) -> ShardEntry:
+    """Write one shard, under a temporary name until it is whole. The same rows give the same bytes."""
+    values = zip(*rows, strict=True) if rows else ([], [], [])
+    columns = [pa.array(column, kind) for column, (_, kind) in zip(values, COLUMNS, strict=True)]
+    schema = pa.schema(COLUMNS)
     unfinished = path.with_suffix(".part")
     with pa.OSFile(str(unfinished), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-        writer.write_batch(pa.record_batch(list(columns), schema=schema))
+        writer.write_batch(pa.record_batch(columns, schema=schema))
+    entry = _describe(unfinished)
     unfinished.replace(path)
+    return entry
 
 
-def read_shard(path: Path) -> tuple[pa.RecordBatch, ShardInfo]:
-    """Map one shard into memory.
-
-    Raises:
-        UsageError: the file is cut short, is no Arrow file, or was not written by `data prepare`.
-    """
-    try:
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        return reader.get_batch(0), ShardInfo.of(reader.schema)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UsageError(f"{path}: not a complete shard ({str(error).splitlines()[0]}); prepare the data again") from error
-    except KeyError as error:
-        raise UsageError(f"{path}: an Arrow file, but no shard of this version (no {error}); prepare the data again") from error
+def _describe(path: Path) -> ShardEntry:
+    with pa.memory_map(str(path)) as source:
+        file = source.read_buffer()
+        batch = pa.ipc.open_file(pa.BufferReader(file)).get_batch(0)
+        _, offsets, content = batch.column("image").buffers()
+        _, labels = batch.column("label").buffers()
+        places = [buffer.address - file.address if buffer and buffer.size else 0 for buffer in (labels, offsets, content)]
+        return ShardEntry(len(batch), file.size, hashlib.sha256(file).hexdigest(), *places)
 
 
 class Shards:
     """The shards of one split, as an ImageSet.
 
     Raises:
-        UsageError: a shard is incomplete or missing, or belongs to another data set.
+        UsageError: the set is not complete, a shard is missing or of another length than it was written with, or nothing is in it.
     """
 
-    def __init__(self, folder: Path) -> None:
-        paths = sorted(folder.glob("*.arrow"))
-        if [path.stem for path in paths] != [f"{number:05d}" for number in range(len(paths))]:
-            raise UsageError(f"{folder}: its {len(paths)} shards are not numbered from 00000 without a gap; prepare the data again")
-        self._batches, infos = zip(*(read_shard(path) for path in paths), strict=True)
-        for path, info in zip(paths, infos, strict=True):
-            if info != infos[0]:
-                raise UsageError(f"{path}: not prepared together with {paths[0].name}; prepare the data again")
-        self.classes: list[str] = infos[0].classes
-        self.prepared_size: int | None = infos[0].size
-        self.mean: tuple[float, float, float] | None = infos[0].mean
-        self.labels: npt.NDArray[np.int64] = np.concatenate([batch.column("label").to_numpy() for batch in self._batches]).astype(np.int64)
-        if len(self.labels) == 0 or self.labels.min() < 0 or self.labels.max() >= len(self.classes):
-            raise UsageError(f"{folder}: it has no images, or labels beyond its {len(self.classes)} classes; prepare the data again")
-        self._starts = np.cumsum([0, *(len(batch) for batch in self._batches)])
-        self._offsets, self._bytes = zip(*(_buffers(batch) for batch in self._batches), strict=True)
-        self._folder = folder
+    def __init__(self, root: Path, split: Split) -> None:
+        index = read_index(root)
+        self.entries = index.splits[split]
+        self.paths = [shard_path(root / split, number) for number in range(len(self.entries))]
+        for path, entry in zip(self.paths, self.entries, strict=True):
+            _check_length(path, entry)
+        self.classes, self.class_names = index.classes, index.class_names
+        self.encoding, self.prepared_size, self.statistics = index.encoding, index.size, index.statistics
+        self.mean_image = read_mean_image(root, index)
+        self._starts = np.cumsum([0, *(entry.images for entry in self.entries)])
+        if not len(self):
+            raise UsageError(f"{root / split}: it holds no images; {AGAIN}")
+        self._files: dict[int, int] = {}
+        allow_open_files(len(self.paths))
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return int(self._starts[-1])
 
     def encoded(self, index: int) -> npt.NDArray[np.uint8]:
-        """The bytes of the JPEG, uint8 [bytes], as they lie in the memory map: nothing is copied."""
-        shard, row = self._locate(index)
-        first, last = self._offsets[shard][row : row + 2]
-        image: npt.NDArray[np.uint8] = self._bytes[shard][first:last]
-        return image
+        """What is stored of an image, uint8 [bytes]; for raw squares uint8 [size, size, 3].
+
+        Raises:
+            ImageError: it cannot be read any more.
+        """
+        shard, row = self.locate(index)
+        entry = self.entries[shard]
+        first, last = np.frombuffer(self._read(shard, entry.offsets + 8 * row, 16), np.int64).tolist()
+        if not 0 <= first <= last <= entry.bytes - entry.content:
+            raise ImageError("its shard is damaged")
+        image = np.frombuffer(self._read(shard, entry.content + first, last - first), np.uint8)
+        if self.encoding != "raw":
+            return image
+        side = self.prepared_size or 0
+        if len(image) != 3 * side**2:
+            raise ImageError(f"{len(image):,} bytes, but {side} x {side} pixels need {3 * side**2:,}")
+        return image.reshape(side, side, 3)
+
+    def label(self, index: int) -> int:
+        """The class of an image (ImageError as of `encoded`)."""
+        shard, row = self.locate(index)
+        label = int(np.frombuffer(self._read(shard, self.entries[shard].labels + 4 * row, 4), np.int32)[0])
+        if not 0 <= label < len(self.classes):
+            raise ImageError(f"its label {label} is none of the {len(self.classes)} classes")
+        return label
 
     def where(self, index: int) -> str:
-        """Shard and original file."""
-        shard, row = self._locate(index)
-        return f"{self._folder}/{shard:05d}.arrow row {row} ({self._batches[shard].column('name')[row]})"
+        """Shard, row and original file."""
+        shard, row = self.locate(index)
+        path, name = self.paths[shard], "its name cannot be read"
+        with suppress(pa.ArrowInvalid, pa.ArrowIndexError, OSError, KeyError, UnicodeDecodeError):
+            name = read_batch(path).column("name")[row].as_py()
+        return f"{path} row {row} ({name})"
 
-    def _locate(self, index: int) -> tuple[int, int]:
+    def locate(self, index: int) -> tuple[int, int]:
+        """Number of the shard, row in it."""
         shard = int(np.searchsorted(self._starts, index, side="right")) - 1
         return shard, int(index - self._starts[shard])
 
+    def _read(self, shard: int, start: int, size: int) -> bytes:
+        try:
+            file = self._files.get(shard)
+            if file is None:  # two threads may open it at once: the later one lets go again
+                opened = os.open(self.paths[shard], os.O_RDONLY)
+                if (file := self._files.setdefault(shard, opened)) != opened:
+                    os.close(opened)
+            content = os.pread(file, size, start)
+        except OSError as error:
+            raise ImageError(error.strerror) from error
+        if len(content) < size:
+            raise ImageError("its shard has been cut short")
+        return content
 
-def _buffers(batch: pa.RecordBatch) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-    """Where each image starts, int64 [images + 1], and the bytes of all of them."""
-    _, offsets, content = batch.column("image").buffers()
-    return np.frombuffer(offsets, np.int64), np.frombuffer(content, np.uint8)
+    def __del__(self) -> None:
+        for file in getattr(self, "_files", {}).values():
+            os.close(file)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_files": {}}  # open files stay with the process that opened them
+
+
+def shard_path(folder: Path, number: int) -> Path:
+    """The file of a shard."""
+    return folder / f"{number:05d}.arrow"
+
+
+def read_batch(path: Path) -> pa.RecordBatch:
+    """The rows of a shard, mapped into memory (pyarrow's exceptions, OSError)."""
+    return pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
+
+
+def labels_of(images: Any, indices: Iterable[int]) -> npt.NDArray[np.int64]:
+    """The classes of these images, int64 [n]."""
+    return np.array([images.label(index) for index in indices], np.int64)
+
+
+def _check_length(path: Path, entry: ShardEntry) -> None:
+    if not path.is_file():
+        raise UsageError(f"{path}: this shard is missing; put it back, or {AGAIN}")
+    if (size := path.stat().st_size) != entry.bytes:
+        raise UsageError(f"{path}: {size:,} bytes, but it was written with {entry.bytes:,}; copy it again, or {AGAIN}")
+
+
+def allow_open_files(count: int) -> None:
+    """Raise the number of files that this process may have open, as far as it may, by that many."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = soft + count if soft != resource.RLIM_INFINITY else soft
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if wanted > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -7,14 +7,15 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from dist_alexnet.data.dali import Loader
 from dist_alexnet.data.image_set import ImageSet, open_data
+from dist_alexnet.data.loader import Loader
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.telemetry.environment import versions
 from dist_alexnet.telemetry.meter import Meter
 from dist_alexnet.telemetry.metrics import MetricsFile
 from dist_alexnet.training import checkpoint
 from dist_alexnet.training.agreement import Agreement
+from dist_alexnet.training.bad_images import BadImages
 from dist_alexnet.training.checkpoint_files import read_state
 from dist_alexnet.training.evaluation import Validation, evaluate
 from dist_alexnet.training.job import Job, NonFiniteLoss
@@ -45,6 +46,8 @@ class Training:
         self.schedule = Schedule(self.config.train)
         self.agreement = Agreement(strategy.world, self.config.launch.timeout_s)
         self.meter = Meter(strategy, self.agreement)
+        self.train_loader, self.val_loader = self._loader(self.train_images), self._loader(self.val_images)
+        self.bad_images = BadImages([self.train_loader, self.val_loader], self.agreement, self.config.data.max_bad, self._tell_bad)
         self.progress = Progress()
         if job.resume:
             self._restore()
@@ -59,9 +62,7 @@ class Training:
         train, strategy, clock = self.config.train, self.strategy, self.strategy.clock
         if self._validation_due():  # whoever stopped the run left it to us, and the schedule must hear of it before the next step
             self._validate()
-        batches = self._loader(self.train_images).train_batches(
-            train.global_batch, strategy.rows(train.global_batch), self.progress.position
-        )
+        batches = self.train_loader.train_batches(train.global_batch, strategy.rows(train.global_batch), self.progress.position)
         with closing(batches):
             while not self._finished():
                 started = time.perf_counter()
@@ -85,10 +86,12 @@ class Training:
         return self.epoch >= self.config.train.epochs or (steps is not None and self.progress.step >= steps)
 
     def _agree(self, loss: float) -> bool:
-        """Add up the loss of this step over the ranks, refuse to go on without one, and hear whether to stop."""
+        """Add up the loss of this step over the ranks, refuse to go on without one, hear of bad images and whether to stop."""
         strategy = self.strategy
         asked = strategy.world.rank == 0 and self.job.directory.stop_request.exists()
-        total, stop = self.agreement.sum(loss if strategy.speaks_for_its_rows else 0.0, asked)
+        total, stop, bad = self.agreement.sum(loss if strategy.speaks_for_its_rows else 0.0, asked, self.bad_images.unshared)
+        if bad:
+            self.bad_images.share()
         if not math.isfinite(total):
             raise NonFiniteLoss(
                 f"the loss is {total} at step {self.progress.step} (epoch {self.epoch:.2f}, lr {self.schedule.lr(self.epoch):g}); "
@@ -115,8 +118,9 @@ class Training:
 
     def _validate(self) -> None:
         strategy = self.strategy
-        with closing(self._loader(self.val_images).eval_batches(self.config.train.global_batch, strategy.rows)) as batches:
+        with closing(self.val_loader.eval_batches(self.config.train.global_batch, strategy.rows)) as batches:
             result = evaluate(strategy, self.network, batches, self.agreement)
+        self.bad_images.share()
         self.meter.forget()  # evaluation is no part of the steps that are measured
         self.progress.validation, self.progress.validated_at = result, self.progress.position
         self.schedule.validated(result.top1_error)
@@ -124,6 +128,9 @@ class Training:
 
     def _loader(self, images: ImageSet) -> Loader:
         return Loader(images, self.config.data, self.config.model.image_size, self.strategy.world.device, self.config.train.seed)
+
+    def _tell_bad(self, name: str) -> None:
+        self.metrics.write("bad_image", step=self.progress.step, image=name)
 
     def _save(self) -> None:
         path = checkpoint.save(
@@ -170,6 +177,7 @@ def summary(training: Training, status: str, wall_seconds: float) -> Mapping[str
         "images": progress.position,
         "wall_seconds": wall_seconds,
         "val": progress.validation.as_dict() if progress.validation else None,
+        "bad_images": training.bad_images.known,
         "parameters": sum(layer.parameters for layer in strategy.layers),
         **training.meter.totals(),
     }

@@ -4,8 +4,8 @@ import json
 import time
 from contextlib import closing
 
-from dist_alexnet.data.dali import Loader
 from dist_alexnet.data.image_set import open_data
+from dist_alexnet.data.loader import Loader
 from dist_alexnet.telemetry.metrics import MetricsFile
 from dist_alexnet.training.agreement import Agreement
 from dist_alexnet.training.checkpoint import load_tensors

@@ -15,8 +15,8 @@ from typing import Any
 import torch.distributed as dist
 
 from dist_alexnet.config import Config, ScheduleConfig, StrategyConfig, UsageError
-from dist_alexnet.data.dali import Loader
 from dist_alexnet.data.image_set import open_data
+from dist_alexnet.data.loader import Loader
 from dist_alexnet.model.layers import describe
 from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.world import World

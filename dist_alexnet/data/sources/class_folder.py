@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.sources.photographs import FileParts, FileSpan, Source, Split
+from dist_alexnet.data.image_set import Encoding, ImageError, Statistics
+from dist_alexnet.data.sources.photographs import SPLITS, FileParts, FileSpan, Source, Split
 
 EXTENSIONS = (".jpeg", ".jpg", ".png")
 
@@ -23,11 +24,14 @@ class ClassFolder:
         UsageError: no classes, no images, a class that train/ lacks or has no images of, images outside class folders.
     """
 
+    encoding: Encoding = "original"
     prepared_size: int | None = None
-    mean: tuple[float, float, float] | None = None
+    statistics: Statistics | None = None
+    mean_image: npt.NDArray[np.float32] | None = None
 
     def __init__(self, root: Path, split: Split) -> None:
         self.folder = root / split
+        self.class_names: dict[str, str] = {}
         self.classes = class_names(root / "train")
         found = self.classes if split == "train" else class_names(self.folder)
         if extra := sorted(set(found) - set(self.classes)):
@@ -53,12 +57,16 @@ class ClassFolder:
         """The bytes of the image file, uint8 [bytes], for training without preparing.
 
         Raises:
-            UsageError: the file, which was there when the set was opened, cannot be read now.
+            ImageError: the file, which was there when the set was opened, cannot be read now.
         """
         try:
             return np.fromfile(self.path(index), np.uint8)
         except OSError as error:
-            raise UsageError(f"{self.path(index)}: {error.strerror}; put it back as it was, then go on with --resume") from error
+            raise ImageError(error.strerror) from error
+
+    def label(self, index: int) -> int:
+        """The class of an image."""
+        return int(self.labels[index])
 
     def name(self, index: int) -> str:
         """`<class>/<file>`."""
@@ -79,7 +87,7 @@ class ClassFolder:
 
 def open_folder(root: Path) -> Source:
     """A folder of class folders as a source (UsageError as of ClassFolder)."""
-    train, val = (ClassFolder(root, split) for split in ("train", "val"))
+    train, val = (ClassFolder(root, split) for split in SPLITS)
     return Source(train.classes, {"train": train, "val": val})
 
 

@@ -18,6 +18,8 @@ def open_source(path: str | Path) -> Source:
     path = Path(path)
     if not path.is_dir():
         raise UsageError(f"{path}: there is no such folder; name {SOURCES}")
+    if (path / "dataset.json").exists():
+        raise UsageError(f"{path}: it is prepared already; name what it was prepared from")
     try:
         return class_folder.open_folder(path)
     except OSError as error:

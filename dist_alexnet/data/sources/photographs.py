@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 Split = Literal["train", "val"]
+SPLITS: tuple[Split, ...] = ("train", "val")
 
 
 class Part(Protocol):

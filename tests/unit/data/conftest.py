@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from dist_alexnet.config import SynthConfig
+from dist_alexnet.data.photograph import Storage
 from dist_alexnet.data.prepare import prepare
 from dist_alexnet.data.synth import write
 
@@ -23,7 +24,15 @@ def photographs(tmp_path_factory) -> Path:
 def prepared(photographs, tmp_path_factory) -> Path:
     """The same images as shards of 7."""
     target = tmp_path_factory.mktemp("prepared") / "set"
-    prepare(photographs, target, size=STORE, shard_images=7, workers=1)
+    prepare(photographs, target, Storage(size=STORE), shard_images=7, workers=1)
+    return target
+
+
+@pytest.fixture(scope="session")
+def raw(photographs, tmp_path_factory) -> Path:
+    """The same images as shards of pixels."""
+    target = tmp_path_factory.mktemp("raw") / "set"
+    prepare(photographs, target, Storage("raw", STORE), shard_images=7, workers=1)
     return target
 
 

@@ -9,17 +9,20 @@ from dist_alexnet.data.cpu_crop import Recycler, crop_mirror_normalize
 
 
 @pytest.mark.parametrize(("height", "width", "size"), [(40, 40, 36), (37, 41, 36), (36, 36, 36), (9, 9, 1)])
-def test_it_equals_numpy(height: int, width: int, size: int) -> None:
+@pytest.mark.parametrize("per_pixel", [False, True])
+def test_it_equals_numpy(height: int, width: int, size: int, per_pixel: bool) -> None:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (6, height, width, 3), np.uint8)
     y, x = rng.integers(0, height - size + 1, 6), rng.integers(0, width - size + 1, 6)
-    mirror, subtrahend = np.arange(6) % 2, rng.normal(100, 10, (6, 3)).astype(np.float32)
+    mirror, color = np.arange(6) % 2, rng.normal(0, 10, (6, 3)).astype(np.float32)
+    mean = rng.normal(100, 10, (size, size, 3) if per_pixel else (1, 1, 3)).astype(np.float32)
+    divide = np.float32([1, 1, 2, 2, 4, 4])
     out = np.empty((6, size, size, 3), np.float32)
-    crop_mirror_normalize(images, Augmentation(y, x, mirror, np.zeros((6, 3), np.float32)), subtrahend, 2.0, out)
+    crop_mirror_normalize(images, Augmentation(y, x, mirror, color, divide), mean, 2.0, out)
     for i in range(6):
         crop = images[i, y[i] : y[i] + size, x[i] : x[i] + size].astype(np.float32)
-        expected = (crop[:, ::-1] if mirror[i] else crop) - subtrahend[i]
-        np.testing.assert_array_equal(out[i], expected * np.float32(0.5))
+        expected = (crop[:, ::-1] if mirror[i] else crop) - mean + color[i]
+        np.testing.assert_array_equal(out[i], expected * (np.float32(0.5) / divide[i]))
 
 
 def test_memory_is_recycled_when_nobody_holds_it() -> None:

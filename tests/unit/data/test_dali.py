@@ -4,7 +4,6 @@ import io
 import itertools
 import os
 import re
-import shutil
 import time
 
 import numpy as np
@@ -13,9 +12,9 @@ import torch
 from PIL import Image
 
 from dist_alexnet.config import AugmentConfig, DataConfig, UsageError
-from dist_alexnet.data.augment import draw
-from dist_alexnet.data.dali import IMAGENET_MEAN, Loader
+from dist_alexnet.data.augment import IMAGENET, draw
 from dist_alexnet.data.image_set import open_split
+from dist_alexnet.data.loader import Loader
 from dist_alexnet.data.sampler import Sampler
 
 CPU = torch.device("cpu")
@@ -48,7 +47,7 @@ def test_crop_mirror_noise_and_mean_are_exact(lossless, size, color):
     batch = take(loader(lossless, size=size, augment=augment, std=2.0, mean=[10, 20, 30.5]).train_batches(80, slice(0, 80), 240), 1)[0]
     positions = np.arange(240, 320)
     indices = Sampler(40, SEED, shuffle=True).indices(240, 320)
-    drawn = draw(augment, SEED, positions, STORE - size)
+    drawn = draw(augment, SEED, positions, 40, STORE - size)
     images = open_split(lossless, "train")
     for row, index in enumerate(indices):
         y, x = drawn.crop_y[row], drawn.crop_x[row]
@@ -121,42 +120,24 @@ def test_evaluation_counts_every_image_once(prepared, ranks):
 
     parts = [list(loader(prepared, "val").eval_batches(4, rows_of(rank))) for rank in range(ranks)]
     assert [[batch.global_batch for batch in part] for part in parts] == [[4, 4, 2]] * ranks
+    images = open_split(prepared, "val")
     labels = torch.cat([joined([part[step] for part in parts])[1] for step in range(3)])
-    assert labels.tolist() == open_split(prepared, "val").labels.tolist()
+    assert labels.tolist() == [images.label(index) for index in range(len(images))]
     if ranks > 2:
         assert min(len(part[-1].labels) for part in parts) == 0
 
 
 def test_the_mean_is_the_configured_or_the_sets_or_imagenets(photographs, prepared):
-    assert loader(prepared, mean=[1, 2, 3]).mean.tolist() == [1, 2, 3]
-    np.testing.assert_allclose(loader(prepared).mean, open_split(prepared, "train").mean, rtol=1e-6)
-    np.testing.assert_allclose(loader(photographs).mean, IMAGENET_MEAN, rtol=1e-6)
-
-
-def test_an_image_that_does_not_decode_is_named(photographs, tmp_path):
-    broken = shutil.copytree(photographs, tmp_path / "set")
-    victim = sorted((broken / "train" / "disc").iterdir())[2]
-    victim.write_bytes(victim.read_bytes()[:400])
-    batches = loader(broken).train_batches(24, slice(0, 24), 0)
-    with pytest.raises(UsageError, match=re.escape(f"{victim}: this image does not decode; delete it")):
-        next(batches)
-
-
-def test_an_image_that_vanishes_is_named(photographs, tmp_path):
-    copy = shutil.copytree(photographs, tmp_path / "set")
-    batches = loader(copy).train_batches(4, slice(0, 4), 0)
-    next(batches)
-    shutil.rmtree(copy / "train")
-    with pytest.raises(UsageError, match=r"/train/.*\.jpg: No such file or directory; put it back as it was, then go on with --resume"):
-        list(itertools.islice(batches, 20))
-
-
-def test_an_empty_file_is_named(photographs, tmp_path):
-    broken = shutil.copytree(photographs, tmp_path / "set")
-    victim = sorted((broken / "train" / "disc").iterdir())[2]
-    victim.write_bytes(b"")
-    with pytest.raises(UsageError, match=re.escape(f"{victim}: this image does not decode; delete it")):
-        next(loader(broken).train_batches(24, slice(0, 24), 0))
+    images = open_split(prepared, "train")
+    assert loader(prepared, mean=[1, 2, 3]).crops.mean.tolist() == [[[1, 2, 3]]]
+    np.testing.assert_allclose(loader(prepared, subtract="channel").crops.mean[0, 0], images.statistics.mean, rtol=1e-6)
+    for chosen in ({}, {"subtract": "pixel"}):
+        np.testing.assert_array_equal(loader(prepared, **chosen).crops.mean, images.mean_image[8:-8, 8:-8])
+    for path, chosen in ((photographs, {}), (prepared, {"statistics": "2012"})):
+        np.testing.assert_allclose(loader(path, **chosen).crops.mean[0, 0], IMAGENET.mean, rtol=1e-6)
+    for path, chosen in ((photographs, {}), (prepared, {"statistics": "2012"})):
+        with pytest.raises(UsageError, match="data.subtract=pixel needs the mean image of prepared squares"):
+            loader(path, subtract="pixel", **chosen)
 
 
 @pytest.mark.parametrize(

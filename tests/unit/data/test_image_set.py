@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.image_set import open_data, open_split
-from dist_alexnet.data.shards import read_shard, write_shard
+from dist_alexnet.data.image_set import ImageError, open_data, open_split
+from dist_alexnet.data.shards import read_batch
 
 
 @pytest.fixture
@@ -42,25 +42,24 @@ def test_class_folders_are_numbered_by_the_classes_of_train(layout):
     ]
     assert val.encoded(0).tobytes() == b"val/dog/9.Jpeg"
     assert train.prepared_size is None
-    assert train.mean is None
+    assert train.statistics is None
 
 
 def test_shards_hold_the_photographs_in_order(photographs, prepared):
     for split in ("train", "val"):
         folder, shards = open_split(photographs, split), open_split(prepared, split)
         assert shards.classes == folder.classes
-        np.testing.assert_array_equal(shards.labels, folder.labels)
+        assert [shards.label(index) for index in range(len(shards))] == folder.labels.tolist()
         assert shards.prepared_size == 64
         for index in range(len(folder)):
             name = folder.path(index).relative_to(photographs / split)
             assert shards.where(index).endswith(f".arrow row {index % 7} ({name})")
 
 
-def test_shards_are_read_in_place(prepared):
+def test_shards_hold_whole_files(prepared):
     image = open_split(prepared, "train").encoded(20)
     assert image[:2].tobytes() == b"\xff\xd8"
     assert image[-2:].tobytes() == b"\xff\xd9"
-    assert not image.flags.owndata
 
 
 @pytest.mark.parametrize(
@@ -115,7 +114,7 @@ def test_a_folder_that_may_not_be_read(layout, monkeypatch):
 def test_a_file_that_vanishes_is_named(layout):
     train, _ = open_data(layout)
     (layout / "train/cat/2.png").unlink()
-    with pytest.raises(UsageError, match=re.escape(f"{layout}/train/cat/2.png: No such file or directory; put it back")):
+    with pytest.raises(ImageError, match="No such file or directory"):
         train.encoded(1)
 
 
@@ -126,26 +125,29 @@ def test_images_outside_of_class_folders(layout):
         open_data(layout)
 
 
-def relabel(path, label):
-    """The same shard with this label on every image."""
-    batch, info = read_shard(path)
-    write_shard(path, [batch["image"], pa.array([label] * len(batch), pa.int32()), batch["name"]], info)
-
-
 def _cut_short(path):
     path.write_bytes(path.read_bytes()[:-100])
+
+
+def _edit_index(root, old, new):
+    file = root / "dataset.json"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
 
 
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        (lambda root: _cut_short(root / "train/00001.arrow"), "00001.arrow: not a complete shard"),
-        (lambda root: (root / "train/00001.arrow").write_bytes(b""), "00001.arrow: not a complete shard"),
-        (lambda root: (root / "val/00000.arrow").unlink() or (root / "val/00001.arrow").unlink(), "val: its shards are gone; run .* again"),
-        (lambda root: [shard.unlink() for shard in (root / "train").iterdir()], "train: its shards are gone; run .* again"),
-        (lambda root: relabel(root / "val/00001.arrow", 4), "val: it has no images, or labels beyond its 4 classes; prepare"),
-        (lambda root: relabel(root / "val/00001.arrow", -1), "val: it has no images, or labels beyond its 4 classes; prepare"),
-        (lambda root: (root / "train/00001.arrow").unlink(), "train: its 3 shards are not numbered from 00000 without a gap"),
+        (lambda root: _cut_short(root / "train/00001.arrow"), "00001.arrow: .* bytes, but it was written with .*; copy it again, or run"),
+        (lambda root: (root / "train/00001.arrow").write_bytes(b""), "00001.arrow: 0 bytes, but it was written with"),
+        (lambda root: (root / "train/00001.arrow").unlink(), "train/00001.arrow: this shard is missing; put it back"),
+        (lambda root: (root / "dataset.json").unlink(), "shards, but no dataset.json: of an earlier version, or not all there; run"),
+        (lambda root: _cut_short(root / "dataset.json"), "dataset.json: broken"),
+        (lambda root: (root / "dataset.json").write_text("[]"), "dataset.json: broken"),
+        (lambda root: _edit_index(root, '"format": 2', '"format": 3'), "dataset.json: format 3, but this program reads format 2"),
+        (lambda root: _edit_index(root, '"splits"', '"splices"'), "dataset.json: broken"),
+        (lambda root: (root / "mean_image.npy").unlink(), "mean_image.npy: unreadable .*; run `dist-alexnet data stats"),
+        (lambda root: _cut_short(root / "mean_image.npy"), "mean_image.npy: unreadable"),
     ],
 )
 def test_faults_of_shards(shards, broken, message):
@@ -154,23 +156,55 @@ def test_faults_of_shards(shards, broken, message):
         open_data(shards)
 
 
-def test_an_arrow_file_of_somebody_else(shards):
-    table = pa.table({"image": [b"1"]})
-    with pa.OSFile(str(shards / "val/00000.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
-    with pytest.raises(UsageError, match="an Arrow file, but no shard of this version"):
-        open_data(shards)
+def _overwrite(path, place, content):
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write(content)
 
 
-def test_splits_that_were_not_prepared_together(shards, layout):
-    shutil.rmtree(layout / "train")
-    shutil.copytree(shards / "train", layout / "train")
+def test_damaged_numbers_in_a_shard_spoil_one_image(shards):
+    train, _ = open_data(shards)
+    entry, path = train.entries[1], train.paths[1]
+    _overwrite(path, entry.labels + 4 * 2, np.int32(4).tobytes())
+    _overwrite(path, entry.offsets + 8 * 4, np.int64(2**40).tobytes())
+    with pytest.raises(ImageError, match="its label 4 is none of the 4 classes"):
+        train.label(7 + 2)
+    for row in (3, 4):
+        with pytest.raises(ImageError, match="its shard is damaged"):
+            train.encoded(7 + row)
+    assert train.encoded(7 + 5)[:2].tobytes() == b"\xff\xd8"
+
+
+def test_a_shard_that_shrinks_while_it_is_read(shards):
+    train, _ = open_data(shards)
+    train.encoded(0)
+    os.truncate(train.paths[0], 1000)
+    with pytest.raises(ImageError, match="its shard has been cut short"):
+        train.encoded(6)
+
+
+def test_a_shard_that_vanishes_before_it_is_read(shards):
+    train, _ = open_data(shards)
+    train.paths[0].unlink()
+    with pytest.raises(ImageError, match="No such file or directory"):
+        train.encoded(0)
+    assert train.where(0).endswith("00000.arrow row 0 (its name cannot be read)")
+
+
+def test_any_arrow_program_reads_a_shard(prepared):
+    batch = read_batch(prepared / "train/00000.arrow")
+    assert batch.schema == pa.schema({"image": pa.large_binary(), "label": pa.int32(), "name": pa.string()})
+    assert len(batch) == 7
+
+
+def test_raw_squares_are_pixels(raw):
+    train, _ = open_data(raw)
+    assert train.encoded(0).shape == (64, 64, 3)
+    assert train.encoding == "raw"
+
+
+def test_shards_of_which_nothing_says_what_they_are(shards, layout):
     shutil.rmtree(layout / "val")
-    shutil.copytree(shards / "train", layout / "val")
-    open_data(layout)
-    shutil.rmtree(layout / "train")
-    for name in ("train/cat/1.jpg", "train/dog/1.jpg"):
-        (layout / name).parent.mkdir(parents=True, exist_ok=True)
-        (layout / name).touch()
-    with pytest.raises(UsageError, match="train/ and val/ were not prepared together"):
+    shutil.copytree(shards / "val", layout / "val")
+    with pytest.raises(UsageError, match=r"shards, but no dataset.json"):
         open_data(layout)

@@ -7,6 +7,7 @@ from PIL import Image
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.image_set import open_data
+from dist_alexnet.data.photograph import Storage
 from dist_alexnet.data.prepare import prepare
 
 
@@ -29,24 +30,33 @@ def odd_files(tmp_path):
 
 def test_the_bytes_do_not_depend_on_the_number_of_workers(photographs, prepared, tmp_path):
     seen = []
-    prepare(photographs, tmp_path / "set", size=64, shard_images=7, workers=2, progress=lambda done, total: seen.append((done, total)))
+    prepare(photographs, tmp_path / "set", Storage(size=64), shard_images=7, workers=2, tell=lambda done, total: seen.append((done, total)))
     files = sorted(path.relative_to(prepared) for path in prepared.rglob("*.*"))
-    assert [str(file) for file in files] == [*(f"train/{n:05d}.arrow" for n in range(4)), "val/00000.arrow", "val/00001.arrow"]
+    shards = [*(f"train/{n:05d}.arrow" for n in range(4)), "val/00000.arrow", "val/00001.arrow"]
+    assert [str(file) for file in files] == ["dataset.json", "mean_image.npy", *shards]
+        "dataset.json",
+        "mean_image.npy",
+        *(f"train/{n:05d}.arrow" for n in range(4)),
+        "val/00000.arrow",
+        "val/00001.arrow",
+    ]
     for file in files:
         assert (tmp_path / "set" / file).read_bytes() == (prepared / file).read_bytes()
-    assert seen == [(done, 34) for done in range(1, 35)]
+    assert seen[0] == (0, 34)
+    assert seen[-1] == (34, 34)
+    assert seen == sorted(seen)
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
 def test_odd_files_become_rgb_squares_and_broken_ones_are_listed(odd_files, tmp_path):
-    report = prepare(odd_files, tmp_path / "set", size=32, workers=1)
+    report = prepare(odd_files, tmp_path / "set", Storage(size=32), workers=1)
     assert report.images == {"train": 4, "val": 4}
     assert [file for file, _ in report.quarantine] == [
         f"{split}/things/{name}.jpg" for split in ("train", "val") for name in ("text", "truncated")
     ]
     listed = (tmp_path / "set" / "quarantine.csv").read_text().splitlines()
     assert listed[0] == "file,reason"
-    assert listed[1].startswith("train/things/text.jpg,UnidentifiedImageError: cannot identify image file 'text.jpg'")
+    assert listed[1].startswith("train/things/text.jpg,UnidentifiedImageError: cannot identify image")
     assert listed[2].startswith("train/things/truncated.jpg,OSError: ")
     for images in open_data(tmp_path / "set"):
         for index in range(len(images)):
@@ -60,20 +70,23 @@ def test_scaling_the_center_and_the_mean(tmp_path):
         pixels[:, :90] = pixels[:, -90:] = 0  # outside of the central square
         (tmp_path / "src" / split / "a").mkdir(parents=True)
         Image.fromarray(pixels).save(tmp_path / "src" / split / "a" / "wide.png")
-    prepare(tmp_path / "src", tmp_path / "set", size=50, workers=1)
+    prepare(tmp_path / "src", tmp_path / "set", Storage(size=50), workers=1)
     for images in open_data(tmp_path / "set"):
-        assert images.mean == (200, 100, 50)
+        assert images.statistics.mean == [200, 100, 50]
+        assert (images.mean_image == [200, 100, 50]).all()
         stored = np.asarray(Image.open(io.BytesIO(images.encoded(0)))).astype(int)
         assert stored.shape == (50, 50, 3)
         assert abs(stored - [200, 100, 50]).max() <= 2
 
 
 def test_refusals(photographs, prepared, odd_files, tmp_path):
-    with pytest.raises(UsageError, match=re.escape(f"{prepared}: it exists and is not empty; name a new folder")):
+    with pytest.raises(UsageError, match=re.escape(f"{photographs}: it exists and is not empty; name a new folder")):
+        prepare(photographs, photographs)
+    with pytest.raises(UsageError, match=re.escape(f"{prepared}: it is complete already; look at it with `dist-alexnet data verify")):
         prepare(photographs, prepared)
-    with pytest.raises(UsageError, match="it holds shards already; name the folder of the photographs"):
+    with pytest.raises(UsageError, match="it is prepared already; name what it was prepared from"):
         prepare(prepared, tmp_path / "set")
     for path in (odd_files / "train" / "things").iterdir():
         path.write_text("broken")
-    with pytest.raises(UsageError, match=r"none of its images decodes, such as train/things/truncated.jpg UnidentifiedImageError"):
+    with pytest.raises(UsageError, match=r"train: none of its images decodes, such as train/things/truncated.jpg UnidentifiedImageError"):
         prepare(odd_files, tmp_path / "set", workers=1)

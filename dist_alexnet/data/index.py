@@ -1,0 +1,90 @@
+"""`dataset.json`: what a prepared data set holds, and where in its shards.
+
+One small file says it all, so that a set of any size opens at once: an image is then read where it lies, without parsing its shard.
+It is written last: a folder without it is not complete.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dist_alexnet.config import UsageError
+from dist_alexnet.data.image_set import Encoding, Statistics
+from dist_alexnet.data.sources.photographs import SPLITS, Split
+
+FORMAT = 2
+FILE, MEAN_IMAGE = "dataset.json", "mean_image.npy"
+AGAIN = "run `dist-alexnet data prepare` again"
+
+
+@dataclass(frozen=True)
+class ShardEntry:
+    """One Arrow file."""
+
+    images: int
+    bytes: int  # of the whole file
+    sha256: str
+    labels: int  # where the labels begin, int32 each, in bytes from the start of the file
+    offsets: int  # where the bounds of the images begin, int64 each
+    content: int  # where the bytes of the images begin; the bounds count from here
+
+
+@dataclass(frozen=True)
+class Index:
+    """All of it."""
+
+    classes: list[str]
+    class_names: dict[str, str]  # of a class, in words, where they are known
+    encoding: Encoding
+    size: int | None  # pixels, side of the stored squares; None: as delivered
+    splits: dict[Split, list[ShardEntry]]
+    statistics: Statistics | None = None
+    recipe: dict[str, Any] = field(default_factory=dict)  # what it was prepared from and with
+
+    def write(self, folder: Path) -> None:
+        """Write or replace dataset.json."""
+        part = folder / f"{FILE}.part"
+        part.write_text(json.dumps({"format": FORMAT, **asdict(self)}))
+        part.replace(folder / FILE)
+
+
+def read_index(folder: Path) -> Index:
+    """dataset.json of a folder.
+
+    Raises:
+        UsageError: it is not there, of another version, or broken.
+    """
+    file = folder / FILE
+    if not file.is_file():
+        raise UsageError(f"{folder}: shards, but no {FILE}: of an earlier version, or not all there; {AGAIN}")
+    try:
+        content = json.loads(file.read_text())
+        if (version := content.pop("format")) != FORMAT:
+            raise UsageError(f"{file}: format {version}, but this program reads format {FORMAT}; {AGAIN}")
+        shards, statistics = content.pop("splits"), content.pop("statistics")
+        splits: dict[Split, list[ShardEntry]] = {split: [ShardEntry(**entry) for entry in shards[split]] for split in SPLITS}
+        return Index(**content, splits=splits, statistics=Statistics(**statistics) if statistics else None)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{file}: broken ({type(error).__name__}: {error}); {AGAIN}") from error
+
+
+def read_mean_image(folder: Path, index: Index) -> npt.NDArray[np.float32] | None:
+    """Mean of each pixel over the training set, float32 [size, size, 3]; None where it was not computed.
+
+    Raises:
+        UsageError: the file is gone, broken, or of another size.
+    """
+    if index.statistics is None or index.size is None:
+        return None
+    file = folder / MEAN_IMAGE
+    try:
+        image: npt.NDArray[np.float32] = np.load(file)
+        if image.shape != (index.size, index.size, 3):
+            raise ValueError(f"of shape {image.shape}")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file}: unreadable ({error}); run `dist-alexnet data stats {folder}`") from error
+    return image

@@ -1,0 +1,45 @@
+"""Work spread over processes, the results in the order of the work."""
+
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+from dist_alexnet.config import UsageError
+
+Result = TypeVar("Result")
+AHEAD = 4  # pieces of work per process that may be waiting or done: enough that nobody idles, few enough for the memory
+
+
+def in_order(function: Callable[..., Result], work: Iterable[tuple[Any, ...]], processes: int) -> Iterator[Result]:
+    """`function(*arguments)` for each item of the work; with one process, in this one.
+
+    Raises:
+        UsageError: a process was killed.
+    """
+    if processes == 1:
+        yield from (function(*arguments) for arguments in work)
+        return
+    waiting: deque[Future[Result]] = deque()
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_leave_interrupts_to_the_parent)
+    try:
+        for arguments in work:
+            waiting.append(pool.submit(function, *arguments))
+            if len(waiting) >= AHEAD * processes:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool:
+        raise UsageError(
+            f"one of {processes} worker processes was killed, perhaps for want of memory; what is written stays: "
+            "run this again, with fewer --workers"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
