@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
 
 from dist_alexnet.parallel.world import World
 
@@ -20,10 +21,15 @@ class Agreement:
 
     def sum(self, *values: float) -> list[float]:
         """Element-wise sum over the ranks, in float64."""
-        tensor = torch.tensor(values, dtype=torch.float64)
+        total: list[float] = self.sum_tensor(torch.tensor(values, dtype=torch.float64)).tolist()
+        return total
+
+    def sum_tensor(self, tensor: Tensor) -> Tensor:
+        """Element-wise sum over the ranks of a tensor on the host, in its own type; its shape is the same on all of them."""
+        total = tensor.clone()
         if self._world.world_size > 1:
-            dist.all_reduce(tensor, group=self._group)
-        return tensor.tolist()
+            dist.all_reduce(total, group=self._group)
+        return total
 
     def gather(self, value: Any) -> list[Any]:
         """Every rank's value, by rank."""

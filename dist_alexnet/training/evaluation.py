@@ -1,7 +1,13 @@
-"""Errors on the validation set, every image counted once however many ranks share the work."""
+"""Errors on the validation set: of one network or of the average of several, on one view of each image or on the average of several.
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+Every image counts once, however many ranks share the work. What is averaged are the probabilities (paper, section 4.1 and table 2); they
+are kept as logarithms in double precision, in which no two scores of a network become equal that were not, and none becomes 0.
+
+Letters: b own rows of a global batch, K classes.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -11,55 +17,50 @@ from dist_alexnet.data.batch import Batch
 from dist_alexnet.model.network import Network
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.training.agreement import Agreement
-
-
-@dataclass(frozen=True)
-class Validation:
-    """Result over a validation set; errors are shares between 0 and 1."""
-
-    top1_error: float
-    top5_error: float
-    loss: float  # mean cross-entropy
-    images: int
-
-    def as_dict(self) -> dict[str, float]:
-        """For JSON."""
-        return asdict(self)
-
-
-def count_errors(scores: Tensor, labels: Tensor) -> tuple[int, int]:
-    """Images whose class is not the first, and not among the first five; a score that is no number is an error.
-
-    Args:
-        scores: [B, K].
-        labels: [B].
-    """
-    true_score = scores.gather(1, labels[:, None])
-    better = (~(scores <= true_score)).sum(dim=1)
-    return int((better >= 1).sum()), int((better >= 5).sum())
+from dist_alexnet.training.tally import Tally
 
 
 @torch.no_grad()
-def evaluate(strategy: Strategy, network: Network, batches: Iterable[Batch], agreement: Agreement) -> Validation:
-    """Run the network over batches of every rank; all ranks call it and get the same result.
+def evaluate(
+    strategy: Strategy,
+    networks: Sequence[Network],
+    batches: Iterable[Batch],
+    agreement: Agreement,
+    views: int = 1,
+    confusion: bool = False,
+) -> Tally:
+    """Run the networks over batches of every rank; all ranks call it and get the same sums.
 
     Args:
         strategy: who computes which rows.
-        network: this rank's share, not the wrapped module.
-        batches: this rank's rows of each global batch, possibly none of one.
+        networks: this rank's shares, not the wrapped modules. All are in memory at once; activations are of one at a time.
+        batches: this rank's rows of each global batch, possibly none of one; `views` batches of the same rows, one after the other.
         agreement: to add up.
+        views: of each image.
+        confusion: also count who is taken for whom.
     """
-    network.eval()
-    top1 = top5 = images = 0
-    loss = 0.0
-    parameter = next(network.parameters())
+    tally = Tally(strategy.layers[-1].out_channels, confusion)
+    for network in networks:
+        network.eval()
+    for log_probabilities, labels in _averaged(strategy, networks, batches, views):
+        tally.add(log_probabilities, labels)
+    for network in networks:
+        network.train()
+    return tally.summed(agreement)
+
+
+def _averaged(strategy: Strategy, networks: Sequence[Network], batches: Iterable[Batch], views: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Logarithms of the mean probabilities, [b, K], and labels, where this rank speaks for its rows; elsewhere it only takes part."""
+    parameter = next(networks[0].parameters())
+    total, terms = None, 0
     for batch in batches:
         batch = batch.to(parameter.device, parameter.dtype)
-        scores = strategy.predict(network, batch.images)
-        if strategy.speaks_for_its_rows:
-            wrong = count_errors(scores, batch.labels)
-            top1, top5, images = top1 + wrong[0], top5 + wrong[1], images + len(batch.labels)
-            loss += float(functional.cross_entropy(scores, batch.labels, reduction="sum"))
-    network.train()
-    top1_sum, top5_sum, loss_sum, image_sum = agreement.sum(top1, top5, loss, images)
-    return Validation(top1_sum / image_sum, top5_sum / image_sum, loss_sum / image_sum, int(image_sum))
+        for network in networks:
+            scores = strategy.predict(network, batch.images)
+            if strategy.speaks_for_its_rows:
+                term = functional.log_softmax(scores.double(), dim=1)
+                total, terms = term if total is None else torch.logaddexp(total, term), terms + 1
+        if total is not None and terms == views * len(networks):
+            yield total - math.log(terms), batch.labels
+            total, terms = None, 0
+    assert total is None, f"the batches do not come in groups of {views} views"

@@ -17,10 +17,11 @@ from dist_alexnet.training import checkpoint
 from dist_alexnet.training.agreement import Agreement
 from dist_alexnet.training.bad_images import BadImages
 from dist_alexnet.training.checkpoint_files import read_state
-from dist_alexnet.training.evaluation import Validation, evaluate
+from dist_alexnet.training.evaluation import evaluate
 from dist_alexnet.training.job import Job, NonFiniteLoss
 from dist_alexnet.training.optimizer import VelocitySGD
 from dist_alexnet.training.schedule import Schedule
+from dist_alexnet.training.tally import Validation
 
 
 @dataclass
@@ -119,7 +120,7 @@ class Training:
     def _validate(self) -> None:
         strategy = self.strategy
         with closing(self.val_loader.eval_batches(self.config.train.global_batch, strategy.rows)) as batches:
-            result = evaluate(strategy, self.network, batches, self.agreement)
+            result = evaluate(strategy, [self.network], batches, self.agreement).validation()
         self.bad_images.share()
         self.meter.forget()  # evaluation is no part of the steps that are measured
         self.progress.validation, self.progress.validated_at = result, self.progress.position

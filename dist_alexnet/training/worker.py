@@ -3,9 +3,12 @@
 import json
 import time
 from contextlib import closing
+from pathlib import Path
 
 from dist_alexnet.data.image_set import open_data
 from dist_alexnet.data.loader import Loader
+from dist_alexnet.model.network import Network
+from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.telemetry.metrics import MetricsFile
 from dist_alexnet.training.agreement import Agreement
 from dist_alexnet.training.checkpoint import load_tensors
@@ -45,10 +48,16 @@ def evaluate_rank(job: Job) -> None:
     with rank_process(job.config, job.directory) as world:
         config, strategy = job.config, connect_strategy(job.config, world)
         _, images = open_data(job.data)
-        network = strategy.build()
-        load_tensors(job.resume, strategy, network, optimizer=None)
+        network = load_network(job.resume, strategy)
         loader = Loader(images, config.data, config.model.image_size, world.device, config.train.seed)
         with closing(loader.eval_batches(config.train.global_batch, strategy.rows)) as batches:
-            result = evaluate(strategy, network, batches, Agreement(world, config.launch.timeout_s))
+            result = evaluate(strategy, [network], batches, Agreement(world, config.launch.timeout_s)).validation()
         if world.rank == 0:
             job.directory.summary.write_text(json.dumps({"status": "completed", "val": result.as_dict()}))
+
+
+def load_network(checkpoint: Path, strategy: Strategy) -> Network:
+    """This rank's share of the network of a checkpoint; every rank calls it."""
+    network = strategy.build()
+    load_tensors(checkpoint, strategy, network, optimizer=None)
+    return network

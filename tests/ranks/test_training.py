@@ -19,9 +19,9 @@ from dist_alexnet.telemetry.metrics import MetricsFile
 from dist_alexnet.testing.ranks import run_on_ranks
 from dist_alexnet.training import checkpoint, loop
 from dist_alexnet.training.checkpoint_files import list_checkpoints
-from dist_alexnet.training.evaluation import Validation
 from dist_alexnet.training.job import Job, RunDirectory
 from dist_alexnet.training.loop import Training
+from dist_alexnet.training.tally import Validation
 
 TINY = """
 model: {classes: 4, image_size: 36, init: fan_in, widths: {conv1: 8, conv2: 12, conv3: 16, conv4: 16, conv5: 12, fc6: 20, fc7: 24}}
@@ -56,7 +56,8 @@ def stop_where_validation_is_due(world: World, folder: Path) -> dict[str, Any]:
     # Without progress, plateau divides the rate at each validation but the first: one that comes a step late shows in the weights.
     config = resolve(yaml.safe_load(TINY), ["train.schedule.patience=1", "train.schedule.factor=2"])
     synth.write(folder / "set", config.data.synth)
-    with mock.patch.object(loop, "evaluate", return_value=Validation(top1_error=0.5, top5_error=0.5, loss=1.0, images=22)):
+    alike = Validation(top1_error=0.5, top5_error=0.5, loss=1.0, images=22)
+    with mock.patch.object(loop, "evaluate", return_value=mock.Mock(validation=lambda: alike)):
         whole, stopped = new_job(folder, config, "whole"), new_job(folder, config, "stopped")
         assert train(whole) == "completed"
         assert train(stopped, stop_at=6) == "stopped"
