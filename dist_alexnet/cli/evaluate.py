@@ -1,20 +1,42 @@
 """`dist-alexnet eval`."""
 
 import json
+import re
 import sys
 import tempfile
+from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dist_alexnet.cli import options
+from dist_alexnet.cli.class_report import CLASS_COLUMNS, CONFUSION_COLUMNS, check_files, class_rows, confusion_rows, worst_classes, write
+from dist_alexnet.config import UsageError
+
+if TYPE_CHECKING:
+    from dist_alexnet.training.prepare_evaluation import EvaluationRequest, PreparedEvaluation
+
+
+class Views(Enum):
+    """Crops of each image whose probabilities are averaged."""
+
+    center = "center"
+    ten = "ten"
 
 
 def evaluate(
-    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint, or a run folder for its newest one.")],
-    overrides: options.Overrides = None,
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            help="Checkpoints, or run folders for their newest ones: the probabilities of several are averaged. Then any setting.",
+            metavar="CHECKPOINT|KEY=VALUE",
+        ),
+    ],
+    views: Annotated[Views, typer.Option("--views", help="center: the centre crop. ten: corners, centre, and their mirror images.")] = (
+        Views.center
+    ),
     data: options.Data = None,
     strategy: options.Strategy = "single",
     gpus: options.Workers = 1,
@@ -22,31 +44,70 @@ def evaluate(
     share_device: options.ShareDevice = None,
     launcher: options.LauncherName = "local",
     batch: options.Batch = None,
+    per_class: Annotated[Path | None, typer.Option("--per-class", help="Write the errors of each class to this CSV file.")] = None,
+    confusion: Annotated[Path | None, typer.Option("--confusion", help="Write which classes are taken for which to this CSV file.")] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Errors of a checkpoint on the validation images: centre crop, every image counted once.
+    """Errors of a checkpoint, or of the average of several, on the validation images, every image counted once.
 
-    Any strategy and number of ranks may evaluate a checkpoint that any other has written. Default: the data it was trained on.
+    Any strategy and number of ranks may evaluate a checkpoint that any other has written. Default: the data the first was trained on.
     """
+    checkpoints, overrides = _split(arguments)
     typed = options.as_overrides(locals())
+    check_files({"--per-class": per_class, "--confusion": confusion})
+    from dist_alexnet.training.prepare_evaluation import EvaluationRequest
+
+    request = EvaluationRequest(checkpoints, typed, {Views.center: 1, Views.ten: 10}[views], confusion is not None)
+    prepared, summary = _run(request)
+    used = [str(path) for path in prepared.job.checkpoints]
+    result: dict[str, Any] = {"checkpoints": used, "views": views.value, **summary["val"]}
+    if per_class:
+        result["per_class"] = class_rows(prepared.classes, summary["by_class"])
+    if confusion:
+        result["confusion"] = confusion_rows(prepared.classes, summary["confusions"])
+    print(json.dumps(result, indent=2) if as_json else _text(result))
+    if per_class:
+        write("--per-class", per_class, CLASS_COLUMNS, result["per_class"])
+    if confusion:
+        write("--confusion", confusion, CONFUSION_COLUMNS, result["confusion"])
+
+
+def _run(request: "EvaluationRequest") -> "tuple[PreparedEvaluation, dict[str, Any]]":
+    """Evaluate in a folder that is gone afterwards."""
     from dist_alexnet.training.driver import execute
     from dist_alexnet.training.job import RunDirectory, TrainingFailed
-    from dist_alexnet.training.prepare import prepare_evaluation
+    from dist_alexnet.training.prepare_evaluation import prepare_evaluation
     from dist_alexnet.training.worker import evaluate_rank
 
     with tempfile.TemporaryDirectory(prefix="dist-alexnet-eval-") as folder:
-        job, ranks = prepare_evaluation(checkpoint, typed, RunDirectory(Path(folder)))
+        prepared = prepare_evaluation(request, RunDirectory(Path(folder)))
+        job = prepared.job
         try:
-            summary, _ = execute(partial(evaluate_rank, job), job.directory, ranks, lambda record: None, _warn, saves=False)
+            summary, _ = execute(partial(evaluate_rank, job), job.directory, prepared.launcher, lambda record: None, _warn, saves=False)
         except TrainingFailed as error:
             print(f"{error.trace}error: {error}", file=sys.stderr)
             sys.exit(error.exit_code)
-    result = summary["val"]
-    if as_json:
-        print(json.dumps({"checkpoint": str(job.resume), **result}, indent=2))
-    else:
-        print(f"{job.resume}: {result['images']:,} images")
-        print(f"top-1 error {result['top1_error']:.2%}   top-5 error {result['top5_error']:.2%}   loss {result['loss']:.4f}")
+    return prepared, summary
+
+
+def _split(arguments: list[str]) -> tuple[list[Path], list[str]]:
+    """Checkpoints and settings. What could be either is a checkpoint, if it exists."""
+    settings = [argument for argument in arguments if re.match(r"[\w.]+=", argument) and not Path(argument).exists()]
+    checkpoints = [Path(argument) for argument in arguments if argument not in settings]
+    if not checkpoints:
+        raise UsageError(f"{arguments[0]}: there is no such checkpoint; type a checkpoint or run folder before settings")
+    return checkpoints, settings
+
+
+def _text(result: dict[str, Any]) -> str:
+    count = len(result["checkpoints"])
+    of = f"average of {count} checkpoints" if count > 1 else "1 checkpoint"
+    crops = "ten views" if result["views"] == Views.ten.value else "centre crop"
+    lines = [*result["checkpoints"], f"{of}, {crops}, {result['images']:,} images"]
+    lines.append(f"top-1 error {result['top1_error']:.2%}   top-5 error {result['top5_error']:.2%}   loss {result['loss']:.4f}")
+    if result["bad_images"]:
+        lines.append(f"{result['bad_images']:,} images could not be decoded and are left out")
+    return "\n".join([*lines, *worst_classes(result.get("per_class", []))])
 
 
 def _warn(line: str) -> None:

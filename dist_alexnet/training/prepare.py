@@ -20,7 +20,7 @@ from dist_alexnet.telemetry.environment import describe_machine, versions
 from dist_alexnet.training.checkpoint_files import find_checkpoint, list_checkpoints
 from dist_alexnet.training.job import Job, RunDirectory
 from dist_alexnet.training.launcher import Launcher
-from dist_alexnet.training.resume import check_resume, check_same_network, config_of_checkpoint, config_of_run
+from dist_alexnet.training.resume import check_resume, config_of_checkpoint, config_of_run
 
 MAX_NAME_BYTES = 255  # of a file system
 OUTPUT_DIR = Path("runs")  # where nobody says another
@@ -78,26 +78,6 @@ def prepare(request: Request) -> Prepared:
         check_resume(config, checkpoint, train)
     lock = _begin(directory, config)
     return Prepared(Job(config, directory, data, checkpoint), launcher, plan(config), source, len(train), len(val), lock)
-
-
-def prepare_evaluation(checkpoint: Path, overrides: Sequence[str], directory: RunDirectory) -> tuple[Job, Launcher]:
-    """A job for `evaluate_rank`, configured as the run that wrote the checkpoint, with overrides.
-
-    Raises:
-        UsageError: it cannot be done as asked.
-    """
-    checkpoint = find_checkpoint(checkpoint.absolute())
-    config = resolve(config_of_checkpoint(checkpoint), overrides)
-    config = settle_ranks(config)
-    launcher = make_launcher(config)
-    plan(config)
-    launcher.validate()
-    in_a_run = checkpoint.parent.name == "checkpoints"
-    data, train, _ = open_sets(config, checkpoint.parent.parent.parent if in_a_run else OUTPUT_DIR.absolute())
-    config = settle_classes(config, train, data)
-    check_same_network(config, checkpoint, train)
-    directory.create()
-    return Job(config, directory, data, checkpoint), launcher
 
 
 def _checkpoint_to_resume(request: Request) -> Path | None:
@@ -168,15 +148,21 @@ def _check_name(directory: RunDirectory, request: Request, checkpoint: Path | No
         raise UsageError(f"{directory.path} exists and nothing is overwritten; type another --name, or --resume auto to continue that run")
 
 
-def open_sets(config: Config, output_dir: Path) -> tuple[Path, ImageSet, ImageSet]:
-    """Folder, training and validation images; generated under `output_dir` where the configuration names none."""
+def open_sets(
+    config: Config, output_dir: Path, instead: str = "--output-dir with a folder you can write to"
+) -> tuple[Path, ImageSet, ImageSet]:
+    """Folder, training and validation images; generated under `output_dir` where the configuration names none.
+
+    Raises:
+        UsageError: they cannot be opened, or not be written; in the second case says to type `instead`.
+    """
     if config.data.path is None:
         settings = config.data.synth
         folder = output_dir / SYNTH_FOLDER / "synth-{classes}-{train}-{val}-{seed}".format(**asdict(settings))
         try:
             synth.ensure(folder, settings)
         except OSError as error:
-            raise UsageError(f"cannot write {folder}: {error.strerror}; type --output-dir with a folder you can write to") from None
+            raise UsageError(f"cannot write {folder}: {error.strerror}; type {instead}") from None
     else:
         folder = Path(config.data.path).absolute()
     train, val = open_data(folder)

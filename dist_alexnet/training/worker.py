@@ -4,6 +4,7 @@ import json
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from dist_alexnet.data.image_set import open_data
 from dist_alexnet.data.loader import Loader
@@ -13,7 +14,7 @@ from dist_alexnet.telemetry.metrics import MetricsFile
 from dist_alexnet.training.agreement import Agreement
 from dist_alexnet.training.checkpoint import load_tensors
 from dist_alexnet.training.evaluation import evaluate
-from dist_alexnet.training.job import Job
+from dist_alexnet.training.job import EvaluationJob, Job
 from dist_alexnet.training.loop import Training, summary
 from dist_alexnet.training.rank import connect_strategy, rank_process
 
@@ -38,22 +39,26 @@ def train_rank(job: Job) -> None:
             job.directory.summary.write_text(json.dumps(result, indent=2) + "\n")
 
 
-def evaluate_rank(job: Job) -> None:
-    """Evaluate the checkpoint of a job on its validation set; rank 0 leaves the result as the summary.
+def evaluate_rank(job: EvaluationJob) -> None:
+    """Evaluate checkpoints on the validation set; rank 0 leaves the result as the summary.
 
     Raises:
         Exception: whatever stopped this rank; it is on record in the run directory then.
     """
-    assert job.resume
     with rank_process(job.config, job.directory) as world:
         config, strategy = job.config, connect_strategy(job.config, world)
         _, images = open_data(job.data)
-        network = load_network(job.resume, strategy)
+        networks = [load_network(checkpoint, strategy) for checkpoint in job.checkpoints]
         loader = Loader(images, config.data, config.model.image_size, world.device, config.train.seed)
-        with closing(loader.eval_batches(config.train.global_batch, strategy.rows)) as batches:
-            result = evaluate(strategy, [network], batches, Agreement(world, config.launch.timeout_s)).validation()
+        views = [job.views] if job.views > 1 else []
+        agreement = Agreement(world, config.launch.timeout_s)
+        with closing(loader.eval_batches(config.train.global_batch, strategy.rows, *views)) as batches:
+            tally = evaluate(strategy, networks, batches, agreement, job.views, job.confusion)
+        result: dict[str, Any] = {"status": "completed", "val": tally.validation().as_dict(), "by_class": tally.by_class()}
+        if job.confusion:
+            result["confusions"] = tally.confusions()
         if world.rank == 0:
-            job.directory.summary.write_text(json.dumps({"status": "completed", "val": result.as_dict()}))
+            job.directory.summary.write_text(json.dumps(result))
 
 
 def load_network(checkpoint: Path, strategy: Strategy) -> Network:

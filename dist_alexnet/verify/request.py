@@ -50,7 +50,7 @@ def prepare(preset: str | None, overrides: Sequence[str], strategies: str, gpus:
     threads = config.launch.threads
     config = settle_ranks(replace(config, launch=replace(config.launch, workers=max(sizes))))
     config = replace(config, launch=replace(config.launch, threads=threads))
-    data, train, _ = open_sets(config, output_dir)
+    data, train, _ = open_sets(config, output_dir, instead="--out with a folder you can write to")
     if len(train) < config.train.global_batch:
         raise UsageError(f"{data} has {len(train)} training images, fewer than one batch; type -b {len(train)} or less")
     config = steps_config(settle_classes(config, train, data))

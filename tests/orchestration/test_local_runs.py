@@ -1,5 +1,6 @@
 """Whole runs through the program and the local launcher: to the end, killed, stopped, resumed, failing."""
 
+import csv
 import json
 import os
 import re
@@ -171,6 +172,26 @@ def test_every_strategy_evaluates_every_checkpoint_alike(whole: Path, dist_alexn
         assert found["images"] == 22, "22 images in batches of 6 over 4 ranks: each is counted once"
         assert found["top1_error"] == expected["top1_error"]
         assert found["loss"] == pytest.approx(expected["loss"], rel=1e-5)
+
+
+def test_an_average_of_checkpoints_with_files_on_classes(whole: Path, dist_alexnet: Command, workplace: Path) -> None:
+    checkpoints = [str(whole / "checkpoints" / name) for name in ("step-00000003", END)]
+    files = {option: workplace / f"{option.strip('-')}.csv" for option in ("--per-class", "--confusion")}
+    arguments = [*checkpoints, "data.prefetch=1", *(str(part) for pair in files.items() for part in pair)]
+    several = dist_alexnet("eval", *arguments, "--strategy", "ddp", "--gpus", "3", "-b", "10", "--json")
+    assert several.returncode == 0, several.stderr
+    result = json.loads(several.stdout)
+    assert (result["checkpoints"], result["views"], result["images"], result["bad_images"]) == (checkpoints, "center", 22, 0)
+    with files["--per-class"].open(newline="") as stream:
+        classes = list(csv.DictReader(stream))
+    assert sum(float(row["top1_error"]) * int(row["images"]) for row in classes) == pytest.approx(result["top1_error"] * 22)
+    assert [row["class"] for row in classes] == [row["class"] for row in result["per_class"]]
+    with files["--confusion"].open(newline="") as stream:
+        assert sum(int(row["images"]) for row in csv.DictReader(stream)) == 22
+    told = dist_alexnet("eval", *checkpoints, *arguments[-4:])
+    assert told.stdout.splitlines()[2] == "average of 2 checkpoints, centre crop, 22 images"
+    assert told.stdout.splitlines()[4] == "worst classes:"
+    assert json.loads(dist_alexnet("eval", *checkpoints[:1], "--json").stdout)["loss"] != result["loss"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -49,8 +49,9 @@ def test_every_flag_that_is_a_setting_arrives(command: Callable[..., None], monk
         raise InterruptedError
 
     monkeypatch.setattr(options, "as_overrides", catch)
+    typed = {"arguments": ["x", "train.seed=7"]} if command is evaluate.evaluate else {"overrides": ["train.seed=7"]}
     with pytest.raises(InterruptedError):
-        command(overrides=["train.seed=7"], gpus=3, batch=6, **({"checkpoint": Path("x")} if command is evaluate.evaluate else {}))
+        command(gpus=3, batch=6, **typed)
     flags = {name for name in inspect.signature(command).parameters if name in options.KEYS}
     assert {"strategy", "gpus", "batch", "overrides"} | flags <= given[0].keys()
     monkeypatch.undo()

@@ -1,21 +1,12 @@
 """What can be resumed, and what is refused in one line."""
 
-import json
-import shutil
 from pathlib import Path
 
 import pytest
-import torch
-import yaml
-from safetensors.torch import save_file
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.model.layers import describe, parameter_shapes
 from dist_alexnet.training import local_launcher
-from dist_alexnet.training.checkpoint_files import folder_name
-from dist_alexnet.training.job import RunDirectory
-from dist_alexnet.training.prepare import Prepared, prepare_evaluation
-from tests.unit.training.asking import ask
+from tests.unit.training.asking import ask, write_checkpoint
 
 
 @pytest.mark.parametrize("content", ["", "- 1", "model: {", "\udcff"])
@@ -32,21 +23,6 @@ def test_resume_needs_a_checkpoint_or_a_name(tmp_path: Path, preset: str) -> Non
         ask(tmp_path, preset, name=None, resume="auto")
     with pytest.raises(UsageError, match="no complete checkpoint in"):
         ask(tmp_path, preset, resume=str(tmp_path))
-
-
-def write_checkpoint(prepared: Prepared, step: int = 1, **config: dict[str, object]) -> Path:
-    """A checkpoint of a run that has just been prepared, its network whole, with sections of its configuration changed."""
-    checkpoint = prepared.job.directory.checkpoints / folder_name(step)
-    checkpoint.mkdir(parents=True)
-    saved = yaml.safe_load(prepared.job.directory.config.read_text())
-    saved = {name: {**section, **config.get(name, {})} for name, section in saved.items()}
-    classes = sorted(path.name for path in (prepared.job.data / "train").iterdir())
-    state = {"step": step, "position": 16 * step, "config": saved, "classes": classes}
-    (checkpoint / "state.json").write_text(json.dumps(state))
-    shapes = parameter_shapes(describe(prepared.job.config.model))
-    save_file({name: torch.zeros(shape) for name, shape in shapes.items()}, checkpoint / "shard-0.safetensors")
-    prepared.lock.close()
-    return checkpoint
 
 
 def test_resume_with_another_model_names_what_changed(tmp_path: Path, preset: str) -> None:
@@ -101,17 +77,3 @@ def test_a_run_does_not_go_back_to_an_older_checkpoint_of_its_own(tmp_path: Path
     with pytest.raises(UsageError, match="x has newer checkpoints than step-00000001; type another --name to branch off there"):
         ask(tmp_path, None, resume=str(older))
     assert ask(tmp_path, None, resume=str(newer)).job.resume == newer
-
-
-@pytest.mark.parametrize("folder", ["runs/old/checkpoints/step-00000001", "copied"])
-def test_evaluation_generates_images_where_training_would(
-    tmp_path: Path, preset: str, folder: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    prepared = ask(tmp_path, preset, name="old")
-    checkpoint = write_checkpoint(prepared)
-    if folder == "copied":
-        shutil.copytree(checkpoint, tmp_path / folder)
-    typed = ["strategy.name=single", "launch.workers=1"]
-    job, _ = prepare_evaluation(tmp_path / folder, typed, RunDirectory(tmp_path / "evaluation"))
-    assert job.data == prepared.job.data

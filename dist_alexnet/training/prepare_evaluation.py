@@ -1,0 +1,88 @@
+"""What can be refused of an evaluation is refused here, before a process or a minute is spent."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from dist_alexnet.config import UsageError
+from dist_alexnet.parallel.explain import plan
+from dist_alexnet.resolve import resolve
+from dist_alexnet.training.checkpoint_files import find_checkpoint, read_state
+from dist_alexnet.training.job import EvaluationJob, RunDirectory
+from dist_alexnet.training.launcher import Launcher
+from dist_alexnet.training.prepare import OUTPUT_DIR, make_launcher, open_sets, settle_classes, settle_ranks
+from dist_alexnet.training.resume import check_same_network, config_of_checkpoint
+
+NUMBERS = (("data", "mean"), ("data", "std"), ("data", "store_size"), ("train", "dtype"))  # settings that decide what a network reads
+
+
+@dataclass(frozen=True)
+class EvaluationRequest:
+    """What a person typed."""
+
+    checkpoints: Sequence[Path]  # or run folders; at least one
+    overrides: Sequence[str]
+    views: int = 1  # of each image
+    confusion: bool = False  # count who is taken for whom
+
+
+@dataclass(frozen=True)
+class PreparedEvaluation:
+    """An evaluation that nothing is known to stand in the way of."""
+
+    job: EvaluationJob
+    launcher: Launcher
+    classes: Sequence[str]  # names, by label
+
+
+def prepare_evaluation(request: EvaluationRequest, directory: RunDirectory) -> PreparedEvaluation:
+    """A job for `evaluate_rank`, configured as the run that wrote the first checkpoint, with overrides.
+
+    Raises:
+        UsageError: it cannot be done as asked.
+    """
+    checkpoints = tuple(find_checkpoint(checkpoint.absolute()) for checkpoint in request.checkpoints)
+    config = resolve(config_of_checkpoint(checkpoints[0]), request.overrides)
+    check_averaging(checkpoints, request.overrides)
+    config = settle_ranks(config)
+    launcher = make_launcher(config)
+    plan(config)
+    launcher.validate()
+    in_a_run = checkpoints[0].parent.name == "checkpoints"
+    folder = checkpoints[0].parent.parent.parent if in_a_run else OUTPUT_DIR.absolute()
+    data, train, _ = open_sets(config, folder, instead="--data with the set to evaluate on; `data synth` makes one anywhere")
+    config = settle_classes(config, train, data)
+    for checkpoint in dict.fromkeys(checkpoints):
+        check_same_network(config, checkpoint, train)
+    directory.create()
+    return PreparedEvaluation(
+        EvaluationJob(config, directory, data, checkpoints, request.views, request.confusion), launcher, train.classes
+    )
+
+
+def check_averaging(checkpoints: Sequence[Path], overrides: Sequence[str]) -> None:
+    """Refuse to average networks that do not say the same kind of thing about the same images.
+
+    Raises:
+        UsageError: two of them differ in model section, classes, or settings of what they read; names both, and how they differ.
+    """
+    first = checkpoints[0]
+    for other in dict.fromkeys(checkpoints[1:]):
+        if differences := "; ".join(_differences(first, other, overrides)):
+            raise UsageError(f"{first} and {other} cannot be averaged ({differences}); evaluate them one by one")
+
+
+def _differences(first: Path, other: Path, overrides: Sequence[str]) -> Iterator[str]:
+    states = [read_state(checkpoint) for checkpoint in (first, other)]
+    models = [asdict(resolve({"model": state["config"]["model"]}, []).model) for state in states]
+    yield from _unlike((f"model.{key}", models[0][key], models[1][key]) for key in models[0])
+    classes: list[list[str]] = [state["classes"] for state in states]
+    yield from _unlike([("the number of classes", *map(len, classes))])
+    yield from list(_unlike((f"class {label}", *names) for label, names in enumerate(zip(*classes, strict=False))))[:1]
+    settled = [asdict(resolve(config_of_checkpoint(checkpoint), overrides)) for checkpoint in (first, other)]
+    yield from _unlike((f"{section}.{key}", *(config[section][key] for config in settled)) for section, key in NUMBERS)
+
+
+def _unlike(pairs: Iterable[Sequence[object]]) -> Iterator[str]:
+    """In words, those of (what, value of the first, value of the other) that differ."""
+    return (f"{what}: {one} and {another}" for what, one, another in pairs if one != another)
