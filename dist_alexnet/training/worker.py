@@ -50,9 +50,8 @@ def evaluate_rank(job: EvaluationJob) -> None:
         _, images = open_data(job.data)
         networks = [load_network(checkpoint, strategy) for checkpoint in job.checkpoints]
         loader = Loader(images, config.data, config.model.image_size, world.device, config.train.seed)
-        views = [job.views] if job.views > 1 else []
         agreement = Agreement(world, config.launch.timeout_s)
-        with closing(loader.eval_batches(config.train.global_batch, strategy.rows, *views)) as batches:
+        with closing(loader.eval_batches(config.train.global_batch, strategy.rows, job.views)) as batches:
             tally = evaluate(strategy, networks, batches, agreement, job.views, job.confusion)
         result: dict[str, Any] = {"status": "completed", "val": tally.validation().as_dict(), "by_class": tally.by_class()}
         if job.confusion:
