@@ -7,14 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.image_set import ImageError, ImageSet
+from dist_alexnet.data.image_set import ImageError, ImageSet, TooManyBadImages
 from dist_alexnet.data.plan import NOT_COUNTED, Plan
 
 logger = logging.getLogger(__name__)
-
-
-class TooManyBadImages(Exception):  # noqa: N818 - what happened
-    """More images are bad than data.max_bad allows."""
 
 
 class HealingReader:

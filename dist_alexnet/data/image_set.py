@@ -18,6 +18,10 @@ class ImageError(Exception):
     """One image cannot be read or decoded; the message says why. A run goes on without it (data.max_bad)."""
 
 
+class TooManyBadImages(Exception):  # noqa: N818 - what happened
+    """More images are bad than data.max_bad allows."""
+
+
 @dataclass(frozen=True)
 class Statistics:
     """Of the pixels of all training images, scaled to the stored square; grey levels of 0-255."""

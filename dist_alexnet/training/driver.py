@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from dist_alexnet.config import UsageError
+from dist_alexnet.data.image_set import TooManyBadImages
 from dist_alexnet.training.job import NonFiniteLoss, RankFailure, RunDirectory, TrainingFailed
 from dist_alexnet.training.launcher import Launcher, RankFunction
 
@@ -157,6 +158,6 @@ def _explain(error: BaseException, directory: RunDirectory) -> BaseException:
     if failure is None:
         return error if not isinstance(error, TrainingFailed) else TrainingFailed(f"{error}; logs: {directory.log(0).parent}")
     told = f"rank {failure.rank} failed: {failure.message}"
-    if failure.kind in (NonFiniteLoss.__name__, UsageError.__name__):  # its message says all
+    if failure.kind in (NonFiniteLoss.__name__, UsageError.__name__, TooManyBadImages.__name__):  # its message says all
         return TrainingFailed(told)
     return TrainingFailed(f"{told}; its log: {directory.log(failure.rank)}", trace=failure.trace)
