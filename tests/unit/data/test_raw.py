@@ -57,6 +57,7 @@ def test_a_resident_set_gives_the_same(pixels: Path) -> None:
     reader = HealingReader(mine.images, exchange=True, max_bad=0)
     resident = ResidentSet(reader, mine.crops, CPU)
     plans = train_plans(mine.config, len(mine.images), SEED, 12, slice(0, 12), 30, STORE - SIZE, IMAGENET)
+    batches = mine.train_batches(12, slice(0, 12), 30)
     for (plan, (crops,)), batch in zip(
         resident.run(reader, itertools.islice(plans, 5)), mine.train_batches(12, slice(0, 12), 30), strict=False
     ):
@@ -81,13 +82,10 @@ def test_the_mean_of_each_pixel_is_that_of_the_central_crop(pixels: Path) -> Non
     np.testing.assert_allclose(statistics.mean, colors.mean(axis=0))
     vectors = np.array(statistics.eigenvectors)
     np.testing.assert_allclose(vectors @ np.diag(np.square(statistics.stdevs)) @ vectors.T, np.cov(colors.T, bias=True))
+    still = AugmentConfig(color="code", color_std=0)
     whole, without = (
-        next(
-            loader(pixels, mean=mean, subtract=subtract, statistics="own", augment=AugmentConfig(color="code", color_std=0)).train_batches(
-                12, slice(0, 12), 0
-            )
-        ).images
-        for mean, subtract in ((None, "pixel"), ([0, 0, 0], "channel"))
+        next(loader(pixels, statistics="own", augment=still, **how).train_batches(12, slice(0, 12), 0)).images
+        for how in ({"mean": None, "subtract": "pixel"}, {"mean": [0, 0, 0]})
     )
     middle = torch.from_numpy(images.mean_image[8:-8, 8:-8]).permute(2, 0, 1)
     torch.testing.assert_close(without - middle / np.float32(1.1), whole, rtol=0, atol=1e-3)
