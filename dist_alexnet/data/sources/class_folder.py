@@ -1,4 +1,4 @@
-"""Images as people keep them: `train/<class>/*.jpg` and `val/<class>/*.jpg`."""
+"""Images as people keep them: `train/<class>/*.jpg` and `val/<class>/*.jpg`, or ImageNet's flat `val/*.JPEG` and its development kit."""
 
 import os
 from pathlib import Path
@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.image_set import Encoding, ImageError, Statistics
+from dist_alexnet.data.sources.devkit import DEVKIT, VAL_FILE, find_devkit, open_devkit
 from dist_alexnet.data.sources.photographs import SPLITS, FileParts, FileSpan, Source, Split
 
 EXTENSIONS = (".jpeg", ".jpg", ".png")
@@ -18,10 +19,12 @@ class ClassFolder:
 
     Args:
         root: the folder that holds train/ and the split.
-        split: "train" or "val". The classes are those of train/ in both; val/ may lack some.
+        split: "train" or "val". The classes are those of train/ in both; val/ may lack some. A flat val/ of ILSVRC is understood when
+            the development kit lies in the root.
 
     Raises:
-        UsageError: no classes, no images, a class that train/ lacks or has no images of, images outside class folders.
+        UsageError: no classes, no images, a class that train/ lacks or has no images of, images outside class folders, a
+            development kit that does not fit them.
     """
 
     encoding: Encoding = "original"
@@ -31,14 +34,19 @@ class ClassFolder:
 
     def __init__(self, root: Path, split: Split) -> None:
         self.folder = root / split
-        self.class_names: dict[str, str] = {}
+        self.class_names: dict[str, str] = {}  # where a development kit was read
         self.classes = class_names(root / "train")
+        self._files: list[str] = []
+        if split == "val" and (flat := _flat_ilsvrc(self.folder)) and (kit := find_devkit(root)):
+            devkit = open_devkit(kit)
+            self._files, self.labels = flat, devkit.labels(flat, self.classes, self.folder)
+            self.class_names = {name: devkit.words[name] for name in self.classes if name in devkit.words}
+            return
         found = self.classes if split == "train" else class_names(self.folder)
         if extra := sorted(set(found) - set(self.classes)):
             others = f", nor are {len(extra) - 1} others" if len(extra) > 1 else ""
             raise UsageError(f"{self.folder}: class {extra[0]} is not in train/{others}; add it there, or delete it here")
         number = {name: label for label, name in enumerate(self.classes)}
-        self._files: list[str] = []
         labels: list[int] = []
         for name in found:
             files = image_files(self.folder / name)
@@ -69,8 +77,8 @@ class ClassFolder:
         return int(self.labels[index])
 
     def name(self, index: int) -> str:
-        """`<class>/<file>`."""
-        return self._files[index]
+        """`<class>/<file>`, also where the file lies in no class folder."""
+        return f"{self.classes[self.labels[index]]}/{self._files[index].rpartition('/')[2]}"
 
     def where(self, index: int) -> str:
         """The path of the file."""
@@ -88,7 +96,7 @@ class ClassFolder:
 def open_folder(root: Path) -> Source:
     """A folder of class folders as a source (UsageError as of ClassFolder)."""
     train, val = (ClassFolder(root, split) for split in SPLITS)
-    return Source(train.classes, {"train": train, "val": val})
+    return Source(train.classes, {"train": train, "val": val}, val.class_names)
 
 
 def class_names(folder: Path) -> list[str]:
@@ -101,10 +109,19 @@ def class_names(folder: Path) -> list[str]:
         raise UsageError(f"{folder}: there is no such folder; the classes are read from it")
     names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
     if not names and (files := image_files(folder)):
-        raise UsageError(f"{folder}: {len(files)} images lie in it directly; move each into {folder}/<class>/, named as in train/")
+        kit = f", or put {DEVKIT}.tar.gz into {folder.parent}: it says what they show" if _flat_ilsvrc(folder) else ""
+        raise UsageError(f"{folder}: {len(files)} images lie in it directly; move each into {folder}/<class>/, named as in train/{kit}")
     if not names:
         raise UsageError(f"{folder}: it is empty; add a folder of images for each class")
     return names
+
+
+def _flat_ilsvrc(folder: Path) -> list[str]:
+    """Names of the images in a folder, sorted, if there is nothing but validation images of ILSVRC; else none."""
+    if not folder.is_dir() or any(entry.is_dir() for entry in os.scandir(folder) if not entry.name.startswith(".")):
+        return []
+    files = image_files(folder)
+    return files if all(map(VAL_FILE.fullmatch, files)) else []
 
 
 def image_files(folder: Path) -> list[str]:

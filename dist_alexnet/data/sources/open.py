@@ -1,19 +1,28 @@
 """Recognise what a data set was delivered in."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.sources import class_folder
+from dist_alexnet.data.sources import class_folder, ilsvrc
 from dist_alexnet.data.sources.photographs import Source
 
-SOURCES = "a folder with train/<class>/ and val/<class>/"
+FOLDERS, ARCHIVES = "train/<class>/ and val/<class>/", "the archives of ILSVRC 2012 (*.tar)"
+SOURCES = f"a folder with {FOLDERS} or with {ARCHIVES}"
+
+Kind = tuple[str, Callable[[Path], bool], Callable[[Path], Source]]  # in words, whether a folder holds it, how to open that
+
+KINDS: list[Kind] = [
+    (FOLDERS, lambda folder: (folder / "train").is_dir() or (folder / "val").is_dir(), class_folder.open_folder),
+    (ARCHIVES, lambda folder: (folder / ilsvrc.TRAIN).exists() or (folder / ilsvrc.VAL).exists(), ilsvrc.open_archives),
+]
 
 
 def open_source(path: str | Path) -> Source:
     """Photographs of a training and a validation set.
 
     Raises:
-        UsageError: there is nothing of the kind, or something is missing or does not fit together.
+        UsageError: there is nothing of the kind, or of two kinds, or something is missing or does not fit together.
     """
     path = Path(path)
     if not path.is_dir():
@@ -21,6 +30,18 @@ def open_source(path: str | Path) -> Source:
     if (path / "dataset.json").exists():
         raise UsageError(f"{path}: it is prepared already; name what it was prepared from")
     try:
-        return class_folder.open_folder(path)
+        return _open(path)
     except OSError as error:
         raise UsageError(f"{error.filename or path}: {error.strerror}; a data set must be readable") from error
+
+
+def _open(path: Path) -> Source:
+    if any(path.glob("*/00000.arrow")):
+        raise UsageError(f"{path}: it holds shards already; name the folder of the photographs")
+    found = [(words, read) for words, is_there, read in KINDS if is_there(path)]
+    if not found:
+        raise UsageError(f"{path}: there are no photographs that can be read; name {SOURCES}")
+    if len(found) > 1:
+        both = " and ".join(words for words, _ in found)
+        raise UsageError(f"{path}: it holds {both}; move one of them elsewhere, for a source is {SOURCES}")
+    return found[0][1](path)

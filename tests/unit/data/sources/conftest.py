@@ -1,0 +1,20 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.unit.data.sources.ilsvrc_archives import build_archives
+
+
+@pytest.fixture(scope="session")
+def built_archives(tmp_path_factory) -> Path:
+    """20 classes of 3 training images, 40 validation images."""
+    target = tmp_path_factory.mktemp("archives") / "set"
+    build_archives(target, train_per_class=3)
+    return target
+
+
+@pytest.fixture
+def archives(built_archives, tmp_path) -> Path:
+    """A copy for each test to break."""
+    return shutil.copytree(built_archives, tmp_path / "archives")
