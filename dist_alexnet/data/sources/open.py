@@ -4,17 +4,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.sources import class_folder, ilsvrc
+from dist_alexnet.data.sources import class_folder, hugging_face, ilsvrc
 from dist_alexnet.data.sources.photographs import Source
 
-FOLDERS, ARCHIVES = "train/<class>/ and val/<class>/", "the archives of ILSVRC 2012 (*.tar)"
-SOURCES = f"a folder with {FOLDERS} or with {ARCHIVES}"
+FOLDERS, ARCHIVES, HUB = "train/<class>/ and val/<class>/", "the archives of ILSVRC 2012 (*.tar)", "the files of Hugging Face's imagenet-1k"
+SOURCES = f"a folder with {FOLDERS}, with {ARCHIVES} or with {HUB}"
 
 Kind = tuple[str, Callable[[Path], bool], Callable[[Path], Source]]  # in words, whether a folder holds it, how to open that
 
 KINDS: list[Kind] = [
     (FOLDERS, lambda folder: (folder / "train").is_dir() or (folder / "val").is_dir(), class_folder.open_folder),
     (ARCHIVES, lambda folder: (folder / ilsvrc.TRAIN).exists() or (folder / ilsvrc.VAL).exists(), ilsvrc.open_archives),
+    (HUB, lambda folder: bool(hugging_face.find_files(folder)), hugging_face.open_hugging_face),
 ]
 
 

@@ -1,0 +1,137 @@
+"""Parquet and Arrow files of images, read by groups of rows: what is asked for is read and no more.
+
+A group is a row group of a Parquet file or a record batch of an Arrow file. `datasets` writes images in groups of 100 rows.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)  # what a damaged file makes pyarrow raise
+ARROW_FILE, END_OF_STREAM = b"ARROW1", b"\xff\xff\xff\xff\0\0\0\0"
+
+
+class Rows(Protocol):
+    """One file."""
+
+    schema: pa.Schema
+    sizes: list[int]  # rows of each group
+
+    def labels_and_paths(self) -> pa.Table:
+        """Columns `label` and `path` of all rows; the bytes of images are not read."""
+        ...
+
+    def images(self, group: int) -> pa.ChunkedArray:
+        """The bytes of the images of a group; null where there are none."""
+        ...
+
+
+class ParquetRows:
+    """A Parquet file. UNREADABLE: it is cut short, or no such file."""
+
+    def __init__(self, path: Path) -> None:
+        from pyarrow import parquet  # here, for who reads shards does not need it
+
+        self._file = parquet.ParquetFile(path)
+        self.schema: pa.Schema = self._file.schema_arrow
+        self.sizes = [self._file.metadata.row_group(group).num_rows for group in range(self._file.num_row_groups)]
+        self._last: tuple[int, pa.ChunkedArray] | None = None  # a worker's next images are often in the group of its last ones
+
+    def labels_and_paths(self) -> pa.Table:
+        """As of Rows."""
+        return _labels_and_paths(self._file.read(columns=["label", "image.path"], use_threads=False))
+
+    def images(self, group: int) -> pa.ChunkedArray:
+        """As of Rows. The whole group is in memory until another one is asked for."""
+        if not self._last or self._last[0] != group:
+            self._last = None  # make room first
+            table = self._file.read_row_group(group, columns=["image.bytes"], use_threads=False)
+            self._last = (group, _field(table["image"], "bytes"))
+        return self._last[1]
+
+
+class ArrowRows:
+    """An Arrow IPC file or stream, mapped into memory. UNREADABLE: it is cut short, or no such file."""
+
+    def __init__(self, path: Path) -> None:
+        source = pa.memory_map(str(path))
+        if source.read(len(ARROW_FILE)) == ARROW_FILE:
+            reader = pa.ipc.open_file(source)
+            self._batches = [reader.get_batch(group) for group in range(reader.num_record_batches)]
+        else:
+            source.seek(max(0, source.size() - len(END_OF_STREAM)))
+            if source.read() != END_OF_STREAM:  # pyarrow takes a stream that was cut between two batches for complete
+                raise pa.ArrowInvalid("the end of the Arrow stream is missing")
+            source.seek(0)
+            reader = pa.ipc.open_stream(source)
+            self._batches = list(reader)
+        for batch in self._batches:
+            batch.validate()  # lengths and sizes of a damaged file make pyarrow abort the process
+        self.schema: pa.Schema = reader.schema
+        self.sizes = [len(batch) for batch in self._batches]
+
+    def labels_and_paths(self) -> pa.Table:
+        """As of Rows."""
+        return _labels_and_paths(pa.Table.from_batches(self._batches, self.schema))
+
+    def images(self, group: int) -> pa.ChunkedArray:
+        """As of Rows."""
+        found = _field(pa.chunked_array([self._batches[group]["image"]]), "bytes")
+        found.validate(full=True)
+        return found
+
+
+def open_rows(path: Path) -> Rows:
+    """A file by its ending. UNREADABLE: it is cut short, or not what its name says."""
+    return ParquetRows(path) if path.suffix == ".parquet" else ArrowRows(path)
+
+
+@lru_cache(maxsize=1)
+def _opened(path: Path, modified: int) -> Rows:
+    return open_rows(path)
+
+
+@dataclass(frozen=True)
+class RowSpan:
+    """Rows [start, stop) of a group."""
+
+    path: Path
+    group: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class RowParts:
+    """Photographs in a column of Parquet or Arrow files, one run of rows after the other."""
+
+    spans: Sequence[RowSpan]
+
+    def read(self) -> Iterator[bytes | str]:
+        """The bytes of each, or the reason. The process keeps the last file open, and the last group of a Parquet file."""
+        for span in self.spans:
+            try:
+                images = _opened(span.path, span.path.stat().st_mtime_ns).images(span.group)
+            except UNREADABLE as error:
+                yield from [f"{span.path.name}: {' '.join(str(error).split())}"] * (span.stop - span.start)
+                continue
+            for image in images.slice(span.start, span.stop - span.start):
+                yield image.as_py() if image.is_valid else f"{span.path.name} holds no bytes of it"
+
+
+def _labels_and_paths(table: pa.Table) -> pa.Table:
+    paths = _field(table["image"], "path")
+    for column in (table["label"], paths):
+        column.validate(full=True)  # offsets of a damaged file lead anywhere in memory
+    return pa.table({"label": table["label"], "path": paths})
+
+
+def _field(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """A field of structs; null also where the whole struct is."""
+    from pyarrow import compute  # here, for it takes long to import
+
+    return compute.struct_field(column, name)
