@@ -67,12 +67,15 @@ class DaliDecoder:
         """Each plan with what the pipeline makes of it; images that do not decode are exchanged on the way."""
         scheduled: deque[tuple[Plan, tuple[Any, ...]]] = deque()  # keeps what is fed alive until DALI, which does not copy it, is done
 
+        failed: list[tuple[Any, ...]] = []  # the same for pipelines that failed: their threads may still be at work
+
         def source(plans: Iterable[Plan]) -> Iterator[tuple[Any, ...]]:
             for plan in plans:
                 scheduled.append((plan, self._feed(plan)))
                 yield scheduled[-1][1]
 
         while True:  # once, and again after each failure: a pipeline is done for then
+            failed.extend(feed for _, feed in scheduled)
             again = [plan for plan, _ in scheduled]
             scheduled.clear()
             pipeline = self._pipeline(source(chain(again, plans)), max_rows)
@@ -154,18 +157,20 @@ class DaliDecoder:
 
 
 def undecodable(contents: Sequence[npt.NDArray[np.uint8]], threads: int, device: torch.device) -> list[int]:
-    """Positions of those encoded images that do not decode."""
+    """Positions of those encoded images that do not decode.
+
+    Each alone, 4 ms: in a batch with others DALI 2.4 ended the process with a signal over some of them.
+    """
+    return [position for position, content in enumerate(contents) if not _decodes(content, threads, device)]
+
+
+def _decodes(content: npt.NDArray[np.uint8], threads: int, device: torch.device) -> bool:
     gpu = device.index or 0 if device.type == "cuda" else None
-    pipeline = _decode(iter([list(contents)]), cuda=gpu is not None, batch_size=len(contents), num_threads=threads, device_id=gpu)
     try:
-        pipeline.run()
-        return []
+        _decode(iter([[content]]), cuda=gpu is not None, batch_size=1, num_threads=threads, device_id=gpu).run()
     except RuntimeError:
-        if len(contents) == 1:
-            return [0]
-    half = len(contents) // 2
-    first, second = (undecodable(part, threads, device) for part in (contents[:half], contents[half:]))
-    return first + [half + position for position in second]
+        return False
+    return True
 
 
 @pipeline_def(prefetch_queue_depth=1)

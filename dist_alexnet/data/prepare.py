@@ -109,7 +109,11 @@ def prepare(
 def _check_numbers(storage: Storage, workers: int) -> None:
     if (storage.size is None) != (storage.encoding == "original"):
         raise UsageError("--size none keeps the files as they are, which --encoding raw cannot; type --size with a number of pixels")
-    numbers = [("quality", storage.quality, 95), ("workers", workers, MAX_WORKERS), ("size", storage.size or 1, MAX_SIDE)]
+    numbers = [
+        ("quality", storage.quality, 95),
+        ("workers", workers, MAX_WORKERS),
+        ("size", 1 if storage.size is None else storage.size, MAX_SIDE),
+    ]
     for option, value, high in numbers:
         if not 1 <= value <= high:
             raise UsageError(f"--{option} {value}: must be from 1 to {high:,}")

@@ -28,8 +28,6 @@ def open_source(path: str | Path) -> Source:
     path = Path(path)
     if not path.is_dir():
         raise UsageError(f"{path}: there is no such folder; name {SOURCES}")
-    if (path / "dataset.json").exists():
-        raise UsageError(f"{path}: it is prepared already; name what it was prepared from")
     try:
         return _open(path)
     except OSError as error:

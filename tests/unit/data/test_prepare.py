@@ -78,7 +78,7 @@ def test_refusals(photographs, prepared, odd_files, tmp_path):
         prepare(photographs, photographs)
     with pytest.raises(UsageError, match=re.escape(f"{prepared}: it is complete already; look at it with `dist-alexnet data verify")):
         prepare(photographs, prepared)
-    with pytest.raises(UsageError, match="it is prepared already; name what it was prepared from"):
+    with pytest.raises(UsageError, match="it holds shards already; name the folder of the photographs"):
         prepare(prepared, tmp_path / "set")
     for path in (odd_files / "train" / "things").iterdir():
         path.write_text("broken")

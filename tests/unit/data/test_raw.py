@@ -58,9 +58,7 @@ def test_a_resident_set_gives_the_same(pixels: Path) -> None:
     resident = ResidentSet(reader, mine.crops, CPU)
     plans = train_plans(mine.config, len(mine.images), SEED, 12, slice(0, 12), 30, STORE - SIZE, IMAGENET)
     batches = mine.train_batches(12, slice(0, 12), 30)
-    for (plan, (crops,)), batch in zip(
-        resident.run(reader, itertools.islice(plans, 5)), mine.train_batches(12, slice(0, 12), 30), strict=False
-    ):
+    for (plan, (crops,)), batch in zip(resident.run(reader, itertools.islice(plans, 5)), batches, strict=False):
         torch.testing.assert_close(crops.permute(0, 3, 1, 2), batch.images, rtol=0, atol=1e-4)
         assert plan.labels.tolist() == batch.labels.tolist()
 
