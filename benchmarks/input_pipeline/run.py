@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from dist_alexnet.config import DataConfig
-from dist_alexnet.data.dali import Loader
+from dist_alexnet.data.loader import Loader
 from dist_alexnet.data.image_set import ImageSet, open_split
 from dist_alexnet.data.sampler import Sampler
 
@@ -54,7 +54,7 @@ class Pictures(Dataset[tuple[torch.Tensor, int]]):
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
         picture = Image.open(io.BytesIO(self.images.encoded(index))).convert("RGB")
-        return self.transform(picture), int(self.images.labels[index])
+        return self.transform(picture), self.images.label(index)
 
 
 def ours(images: ImageSet, batch: int, threads: int) -> Iterator[Any]:

@@ -6,7 +6,7 @@ on the shard and on the threads.
 """
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from itertools import chain
 from typing import Any
@@ -19,16 +19,16 @@ from nvidia.dali.pipeline import pipeline_def
 from nvidia.dali.types import DALIDataType, DALIImageType, DALIInterpType
 from torch.utils.dlpack import from_dlpack
 
-from dist_alexnet.config import DataConfig
+from dist_alexnet.config import DataConfig, UsageError
 from dist_alexnet.data.augment import Augmentation
 from dist_alexnet.data.cpu_crop import Recycler, crop_mirror_normalize
 from dist_alexnet.data.crops import Crops
 from dist_alexnet.data.healing import HealingReader
 from dist_alexnet.data.plan import Plan
+from dist_alexnet.data.wholeness import decodes
 
 UINT8, FLOAT, FLOAT16, INT32 = DALIDataType.UINT8, DALIDataType.FLOAT, DALIDataType.FLOAT16, DALIDataType.INT32
 HOW = [(FLOAT, 0), (FLOAT, 0), (INT32, 0), (FLOAT, 1), (FLOAT, 1)]  # type and dimensions of crop y, crop x, mirror, mean, std of a view
-NO_DECODE = "it does not decode"
 
 
 class DaliDecoder:
@@ -64,36 +64,29 @@ class DaliDecoder:
                 yield plan, np.from_dlpack(output.as_tensor())  # type: ignore[misc]
 
     def _outputs(self, plans: Iterator[Plan], max_rows: int) -> Generator[tuple[Plan, tuple[Any, ...]]]:
-        """Each plan with what the pipeline makes of it; images that do not decode are exchanged on the way."""
+        """Each plan with what the pipeline makes of it."""
         scheduled: deque[tuple[Plan, tuple[Any, ...]]] = deque()  # keeps what is fed alive until DALI, which does not copy it, is done
 
-        failed: list[tuple[Any, ...]] = []  # the same for pipelines that failed: their threads may still be at work
-
-        def source(plans: Iterable[Plan]) -> Iterator[tuple[Any, ...]]:
+        def source() -> Iterator[tuple[Any, ...]]:
             for plan in plans:
                 scheduled.append((plan, self._feed(plan)))
                 yield scheduled[-1][1]
 
-        while True:  # once, and again after each failure: a pipeline is done for then
-            failed.extend(feed for _, feed in scheduled)
-            again = [plan for plan, _ in scheduled]
-            scheduled.clear()
-            pipeline = self._pipeline(source(chain(again, plans)), max_rows)
-            try:
-                while True:
-                    try:
-                        outputs = pipeline.run()
-                    except StopIteration:
-                        return
-                    yield scheduled.popleft()[0], outputs
-            except RuntimeError:
-                bad = self._undecodable(scheduled)
-                if not bad:
+        pipeline = self._pipeline(source(), max_rows)
+        try:
+            while True:
+                try:
+                    outputs = pipeline.run()
+                except StopIteration:
+                    return
+                except RuntimeError as error:
+                    if name := self._undecodable(scheduled):
+                        fix = "run `dist-alexnet data verify` on the set, mend or prepare it again, then go on with --resume"
+                        raise UsageError(f"{name}: it does not decode; {fix}") from error
                     raise
-                for index in bad:
-                    self._reader.note(index, NO_DECODE)
-            finally:
-                del pipeline  # ends its threads
+                yield scheduled.popleft()[0], outputs
+        finally:
+            del pipeline  # ends its threads
 
     def _pipeline(self, source: Iterator[tuple[Any, ...]], max_rows: int) -> Any:
         images = self._reader.images
@@ -149,34 +142,13 @@ class DaliDecoder:
                 crop.sub_(mean * scale[:, None, None, None])
         return crops
 
-    def _undecodable(self, scheduled: Iterable[tuple[Plan, tuple[Any, ...]]]) -> list[int]:
-        """The images of these plans that do not decode: DALI says only that some image of a batch did not."""
-        contents = {int(index): content for plan, feed in scheduled for index, content in zip(plan.indices, feed[0], strict=True)}
-        bad = undecodable(list(contents.values()), self._config.threads, self._device)
-        return [list(contents)[position] for position in bad]
-
-
-def undecodable(contents: Sequence[npt.NDArray[np.uint8]], threads: int, device: torch.device) -> list[int]:
-    """Positions of those encoded images that do not decode.
-
-    Each alone, 4 ms: in a batch with others DALI 2.4 ended the process with a signal over some of them.
-    """
-    return [position for position, content in enumerate(contents) if not _decodes(content, threads, device)]
-
-
-def _decodes(content: npt.NDArray[np.uint8], threads: int, device: torch.device) -> bool:
-    gpu = device.index or 0 if device.type == "cuda" else None
-    try:
-        _decode(iter([[content]]), cuda=gpu is not None, batch_size=1, num_threads=threads, device_id=gpu).run()
-    except RuntimeError:
-        return False
-    return True
-
-
-@pipeline_def(prefetch_queue_depth=1)
-def _decode(source: Iterator[list[Any]], cuda: bool) -> Any:
-    encoded = fn.external_source(source, dtype=UINT8, ndim=1, batch=True)
-    return fn.decoders.image(encoded, device="mixed" if cuda else "cpu", output_type=DALIImageType.RGB)
+    def _undecodable(self, scheduled: Iterable[tuple[Plan, tuple[Any, ...]]]) -> str | None:
+        """Name of the first image of these plans that does not decode: DALI says only that some image of a batch did not."""
+        for plan, feed in scheduled:
+            for index, content in zip(plan.indices.tolist(), feed[0], strict=True):
+                if not decodes(content):
+                    return self._reader.images.where(index)
+        return None
 
 
 @pipeline_def

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.image_set import ImageError, ImageSet, TooManyBadImages
 from dist_alexnet.data.plan import NOT_COUNTED, Plan
+from dist_alexnet.data.wholeness import is_whole
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,10 @@ class HealingReader:
         while True:
             index = self.settle(plan, position)
             try:
-                return self.images.encoded(index)
+                content = self.images.encoded(index)
+                if self.images.encoding != "raw" and not is_whole(content):
+                    raise ImageError("it does not decode")
+                return content
             except ImageError as error:
                 self.note(index, str(error))
 
