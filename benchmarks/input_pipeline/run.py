@@ -27,8 +27,8 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from dist_alexnet.config import DataConfig
-from dist_alexnet.data.loader import Loader
 from dist_alexnet.data.image_set import ImageSet, open_split
+from dist_alexnet.data.loader import Loader
 from dist_alexnet.data.sampler import Sampler
 
 IMAGE_SIZE = 224  # pixels

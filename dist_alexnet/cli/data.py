@@ -1,9 +1,12 @@
 """`dist-alexnet data`: make and prepare data sets."""
 
+import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -59,6 +62,35 @@ def prepare(
     print(f"{target}: {report.images['train']} training and {report.images['val']} validation images{taken_up}")
     if report.quarantine:
         print(f"{len(report.quarantine)} files did not decode and were left out; they are listed in {target / QUARANTINE}")
+
+
+@app.command()
+def verify(
+    data: Annotated[Path, typer.Argument(help="A prepared set, or a folder of photographs.")],
+    workers: Annotated[int | None, typer.Option(help="Processes; default: one per core.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Images with the same content are a fault, too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="All that was found, as JSON.")] = False,
+) -> None:
+    """Check every shard against its checksum and decode every image; exit code 1 if anything is wrong."""
+    from dist_alexnet.data.prepare import MAX_WORKERS
+    from dist_alexnet.data.verify import verify as look
+
+    workers = workers if workers is not None else os.cpu_count() or 1
+    if not 1 <= workers <= MAX_WORKERS:
+        raise UsageError(f"--workers {workers}: must be from 1 to {MAX_WORKERS:,}")
+    with progress_bar("verifying") as tell:
+        found = look(data, workers, tell)
+    if as_json:
+        print(json.dumps(asdict(found), indent=2))
+    else:
+        for split, counts in found.counts.items():
+            print(f"{split}: {sum(counts):,} sound images in {len(counts):,} classes, {min(counts):,} to {max(counts):,} in each")
+        print(*found.faults, sep="\n", end="\n" if found.faults else "")
+        for names in found.duplicates:
+            print("the same content: " + ", ".join(names))
+        print(f"{len(found.faults)} faults, {len(found.duplicates)} contents that come more than once")
+    if found.faults or (strict and found.duplicates):
+        raise typer.Exit(1)
 
 
 @contextmanager

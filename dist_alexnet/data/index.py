@@ -86,5 +86,5 @@ def read_mean_image(folder: Path, index: Index) -> npt.NDArray[np.float32] | Non
         if image.shape != (index.size, index.size, 3):
             raise ValueError(f"of shape {image.shape}")
     except (OSError, ValueError) as error:
-        raise UsageError(f"{file}: unreadable ({error}); run `dist-alexnet data stats {folder}`") from error
+        raise UsageError(f"{file}: unreadable ({error}); {AGAIN}") from error
     return image

@@ -146,7 +146,7 @@ def _edit_index(root, old, new):
         (lambda root: (root / "dataset.json").write_text("[]"), "dataset.json: broken"),
         (lambda root: _edit_index(root, '"format": 2', '"format": 3'), "dataset.json: format 3, but this program reads format 2"),
         (lambda root: _edit_index(root, '"splits"', '"splices"'), "dataset.json: broken"),
-        (lambda root: (root / "mean_image.npy").unlink(), "mean_image.npy: unreadable .*; run `dist-alexnet data stats"),
+        (lambda root: (root / "mean_image.npy").unlink(), "mean_image.npy: unreadable .*; run `dist-alexnet data prepare` again"),
         (lambda root: _cut_short(root / "mean_image.npy"), "mean_image.npy: unreadable"),
     ],
 )

@@ -1,0 +1,89 @@
+"""Look at every byte of a data set: shards against their checksums, images through a decoder."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dist_alexnet.data.image_set import ImageError, ImageSet, open_split
+from dist_alexnet.data.pool import in_order
+from dist_alexnet.data.shards import Shards
+from dist_alexnet.data.sources.photographs import SPLITS, Split
+from dist_alexnet.data.wholeness import decodes
+
+PART = 64  # images that a worker takes at a time
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An image that can be read."""
+
+    label: int
+    digest: bytes  # of its content
+
+
+@dataclass
+class Verification:
+    """What was found."""
+
+    counts: dict[Split, list[int]] = field(default_factory=dict)  # sound images by class
+    faults: list[str] = field(default_factory=list)  # one line each
+    duplicates: list[list[str]] = field(default_factory=list)  # names of images with the same content
+
+
+def verify(path: Path, workers: int, tell: Callable[[int, int], None] = lambda done, total: None) -> Verification:
+    """Check a data set, prepared or a folder of photographs.
+
+    Raises:
+        UsageError: it cannot be opened as a data set at all.
+    """
+    sets = {split: open_split(path, split) for split in SPLITS}
+    total, done = sum(map(len, sets.values())), 0
+    found, where = Verification(), defaultdict(list)
+    for split, images in sets.items():
+        found.faults += list(_wrong_checksums(images))
+        found.counts[split] = [0] * len(images.classes)
+        parts = [range(start, min(start + PART, len(images))) for start in range(0, len(images), PART)]
+        for part, results in zip(parts, in_order(_look, ((path, split, part) for part in parts), workers), strict=True):
+            for index, result in zip(part, results, strict=True):
+                if isinstance(result, str):
+                    found.faults.append(f"{images.where(index)}: {result}")
+                else:
+                    found.counts[split][result.label] += 1
+                    where[result.digest].append((split, index))
+            done += len(part)
+            tell(done, total)
+    empty = [name for name, count in zip(sets["train"].classes, found.counts["train"], strict=True) if not count]
+    found.faults += [f"{path / 'train'}: class {name} has no sound image" for name in empty]
+    found.duplicates = [[sets[split].where(index) for split, index in places] for places in where.values() if len(places) > 1]
+    return found
+
+
+_opened: dict[tuple[Path, Split], ImageSet] = {}  # of a worker process
+
+
+def _look(path: Path, split: Split, part: range) -> list[Seen | str]:
+    """Each image of a part, or what is wrong with it."""
+    if (path, split) not in _opened:
+        _opened[path, split] = open_split(path, split)
+    return [_look_at(_opened[path, split], index) for index in part]
+
+
+def _look_at(images: ImageSet, index: int) -> Seen | str:
+    try:
+        content, label = images.encoded(index), images.label(index)
+    except ImageError as error:
+        return str(error)
+    if images.encoding != "raw" and not decodes(content):
+        return "it does not decode"
+    return Seen(label, hashlib.blake2b(content.tobytes(), digest_size=16).digest())
+
+
+def _wrong_checksums(images: ImageSet) -> Iterator[str]:
+    if not isinstance(images, Shards):
+        return
+    for path, entry in zip(images.paths, images.entries, strict=True):
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != entry.sha256:
+                yield f"{path}: not the bytes that were written (its SHA-256 is another)"
