@@ -11,7 +11,7 @@ where a file mapped into memory would count as memory and end the process with a
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -147,11 +147,6 @@ def shard_path(folder: Path, number: int) -> Path:
 def read_batch(path: Path) -> pa.RecordBatch:
     """The rows of a shard, mapped into memory (pyarrow's exceptions, OSError)."""
     return pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
-
-
-def labels_of(images: Any, indices: Iterable[int]) -> npt.NDArray[np.int64]:
-    """The classes of these images, int64 [n]."""
-    return np.array([images.label(index) for index in indices], np.int64)
 
 
 def _check_length(path: Path, entry: ShardEntry) -> None:
