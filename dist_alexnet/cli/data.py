@@ -1,7 +1,6 @@
-"""`dist-alexnet data`: make and prepare data sets."""
+"""`dist-alexnet data`: make, prepare, check and measure data sets."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,11 +11,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from dist_alexnet.cli import data_stats, options
 from dist_alexnet.config import UsageError
 
 LINE_S = 30  # between two lines of progress where there is no terminal
 
-app = typer.Typer(help="Make and prepare data sets.", no_args_is_help=True)
+app = typer.Typer(help="Make, prepare, check and measure data sets.", no_args_is_help=True)
+app.command("stats")(data_stats.stats)
 
 
 @app.command()
@@ -42,7 +43,7 @@ def prepare(
     size: Annotated[str, typer.Option(help="Side of the stored squares in pixels; none: keep the files as they are.")] = "256",
     encoding: Annotated[Literal["jpeg", "raw"], typer.Option(help="jpeg, or raw: pixels, for GPUs that outrun any decoder.")] = "jpeg",
     quality: Annotated[int, typer.Option(help="Of the JPEGs, 1 to 95.")] = 95,
-    workers: Annotated[int | None, typer.Option(help="Processes; default: one per core.")] = None,
+    workers: options.Processes = None,
     strict: Annotated[bool, typer.Option("--strict", help="Do not complete a set if a file does not decode.")] = False,
 ) -> None:
     """Turn photographs into Arrow shards: shorter side SIZE, central square, JPEG. Training reads them several times faster.
@@ -67,19 +68,16 @@ def prepare(
 @app.command()
 def verify(
     data: Annotated[Path, typer.Argument(help="A prepared set, or a folder of photographs.")],
-    workers: Annotated[int | None, typer.Option(help="Processes; default: one per core.")] = None,
+    workers: options.Processes = None,
     strict: Annotated[bool, typer.Option("--strict", help="Images with the same content are a fault, too.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="All that was found, as JSON.")] = False,
+    as_json: options.Json = False,
 ) -> None:
     """Check every shard against its checksum and decode every image; exit code 1 if anything is wrong."""
-    from dist_alexnet.data.prepare import MAX_WORKERS
+    from dist_alexnet.data.pool import settle_workers
     from dist_alexnet.data.verify import verify as look
 
-    workers = workers if workers is not None else os.cpu_count() or 1
-    if not 1 <= workers <= MAX_WORKERS:
-        raise UsageError(f"--workers {workers}: must be from 1 to {MAX_WORKERS:,}")
     with progress_bar("verifying") as tell:
-        found = look(data, workers, tell)
+        found = look(data, settle_workers(workers), tell)
     if as_json:
         print(json.dumps(asdict(found), indent=2))
     else:

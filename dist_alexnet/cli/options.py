@@ -25,6 +25,7 @@ LauncherName = Annotated[str | None, typer.Option("--launcher", help=f"Who start
 Data = Annotated[Path | None, typer.Option("--data", help="Folder with train/ and val/: class folders, or shards from `data prepare`.")]
 OutputDir = Annotated[Path, typer.Option("--output-dir", help="Where run folders go.")]
 Batch = Annotated[int | None, typer.Option("-b", "--batch", help="Images per optimizer step over all ranks.")]
+Processes = Annotated[int | None, typer.Option("--workers", help="Processes; default: one per core.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout and nothing else there.")]
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="Any setting, as in train.lr=0.02; `config show` lists them.", metavar="[KEY=VALUE]...")

@@ -10,20 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from dist_alexnet.config import AugmentConfig
-from dist_alexnet.data.image_set import Statistics
 from dist_alexnet.data.philox import MASK, philox
+from dist_alexnet.data.statistics import IMAGENET, Statistics
 
 AUGMENT = 0x4155474D  # "AUGM", second word of the key: separates these numbers from others drawn under the same seed
 GEOMETRY, COLOR = 0, 1  # third word of the counter
 CODE_DIVIDE = 1.1  # by which the authors' code keeps its stronger noise near the scale of validation (convdata_jpeg.py)
 
-# The authors' own numbers. Source: cuda-convnet2, make-data/input_meta.
-IMAGENET = Statistics(
-    images=1_281_167,
-    mean=[127.30, 119.72, 104.91],
-    stdevs=[19.7208, 37.0939, 121.7801],
-    eigenvectors=[[0.41796, -0.71258, -0.56351], [-0.81698, -0.02354, -0.57618], [0.39731, 0.70120, -0.59200]],
-)
 VIEWS = ((0, 0), (0, 1), (0.5, 0.5), (1, 0), (1, 1))  # of an evaluation with ten, as fractions of the room; then the same mirrored
 
 Array = npt.NDArray[np.float32]

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import torch
 
 from dist_alexnet.config import DataConfig, UsageError
-from dist_alexnet.data.augment import IMAGENET
 from dist_alexnet.data.image_set import ImageSet
+from dist_alexnet.data.statistics import IMAGENET, Statistics
 
 
 @dataclass(frozen=True)
@@ -30,21 +30,25 @@ class Crops:
         """As configured for a set.
 
         Raises:
-            UsageError: the mean of each pixel is asked for, but not known.
+            UsageError: the mean of each pixel is asked for, but not known, or that of squares of another size is.
         """
-        own = config.statistics == "own"
-        image = images.mean_image if own and config.mean is None and config.subtract != "channel" else None
+        statistics = chosen_statistics(config, images)
+        image = statistics.mean_image if config.mean is None and config.subtract != "channel" else None
         if config.subtract == "pixel" and image is None:
             raise UsageError(
-                "data.subtract=pixel needs the mean image of prepared squares and data.statistics=own; prepare the data with "
-                "`dist-alexnet data prepare`, or type data.subtract=channel"
+                "data.subtract=pixel needs the set's own mean image (data.statistics=own); compute it with "
+                "`dist-alexnet data stats DATA --store`, or type data.subtract=channel"
             )
-        if image is not None:
+        if image is None:
+            mean = np.array(config.mean or statistics.mean, np.float32).reshape(1, 1, 3)
+        elif len(image) != config.store_size:
+            raise UsageError(
+                f"data.store_size={config.store_size}, but the mean image is of squares of {len(image)} pixels; compute it again with "
+                f"`dist-alexnet data stats DATA --recompute --store --size {config.store_size}`, or type data.subtract=channel"
+            )
+        else:
             start = (len(image) - size) // 2
             mean = image[start : start + size, start : start + size]
-        else:
-            known = images.statistics if own and images.statistics else IMAGENET
-            mean = np.array(config.mean or known.mean, np.float32).reshape(1, 1, 3)
         return cls(size, np.ascontiguousarray(mean), config.std, getattr(torch, config.dtype), config.layout == "NHWC")
 
     @property
@@ -56,3 +60,19 @@ class Crops:
         """[b, S, S, 3] of any kind as the images of a batch, [b, 3, S, S]."""
         images = crops.to(self.dtype).permute(0, 3, 1, 2)
         return images if self.channels_last else images.contiguous()
+
+
+def chosen_statistics(config: DataConfig, images: ImageSet) -> Statistics:
+    """The set's own statistics where they are known and wanted, else the authors'.
+
+    Raises:
+        UsageError: they are wanted and cannot be read, or a prepared set has lost them: others would be another network's.
+    """
+    if config.statistics == "2012":
+        return IMAGENET
+    if images.statistics is None and images.prepared_size:
+        raise UsageError(
+            "the statistics of this prepared set are gone; compute them again with `dist-alexnet data stats DATA --store`, or "
+            "type data.statistics=2012"
+        )
+    return images.statistics or IMAGENET

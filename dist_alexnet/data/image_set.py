@@ -1,6 +1,5 @@
 """What images there are: one interface over folders of photographs and over prepared shards, and the check of a data set's layout."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -9,6 +8,7 @@ import numpy.typing as npt
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.sources.photographs import Split
+from dist_alexnet.data.statistics import Statistics
 
 Encoding = Literal["jpeg", "raw", "original"]  # squares as JPEG | squares as uint8 pixels | the files as they were delivered
 LAYOUT = "a data set is a folder with train/ and val/, each of one folder per class (train/cat/1.jpg) or of shards (*.arrow)"
@@ -22,16 +22,6 @@ class TooManyBadImages(Exception):  # noqa: N818 - what happened
     """More images are bad than data.max_bad allows."""
 
 
-@dataclass(frozen=True)
-class Statistics:
-    """Of the pixels of all training images, scaled to the stored square; grey levels of 0-255."""
-
-    images: int
-    mean: list[float]  # R, G, B
-    stdevs: list[float]  # [3], square roots of the eigenvalues of the covariance of R, G, B over all pixels, ascending
-    eigenvectors: list[list[float]]  # [3][3], in columns of the same order
-
-
 class ImageSet(Protocol):
     """The images of one split, numbered from 0 in a fixed order. Opened by path, in each process on its own."""
 
@@ -39,8 +29,11 @@ class ImageSet(Protocol):
     class_names: dict[str, str]  # of a class, in words, where they are known
     encoding: Encoding
     prepared_size: int | None  # pixels, side of the stored squares; None: photographs of any size
-    statistics: Statistics | None  # where they were computed
-    mean_image: npt.NDArray[np.float32] | None  # [prepared_size, prepared_size, 3], mean of each pixel over the training set
+
+    @property
+    def statistics(self) -> Statistics | None:
+        """Of the training images, where they were computed (UsageError: they cannot be read)."""
+        ...
 
     def __len__(self) -> int: ...
 

@@ -9,15 +9,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.image_set import Encoding, Statistics
+from dist_alexnet.data.image_set import Encoding
 from dist_alexnet.data.sources.photographs import SPLITS, Split
 
-FORMAT = 2
-FILE, MEAN_IMAGE = "dataset.json", "mean_image.npy"
+FORMAT = 3
+FILE = "dataset.json"
 AGAIN = "run `dist-alexnet data prepare` again"
 
 
@@ -42,7 +39,6 @@ class Index:
     encoding: Encoding
     size: int | None  # pixels, side of the stored squares; None: as delivered
     splits: dict[Split, list[ShardEntry]]
-    statistics: Statistics | None = None
     recipe: dict[str, Any] = field(default_factory=dict)  # what it was prepared from and with
 
     def write(self, folder: Path) -> None:
@@ -65,26 +61,10 @@ def read_index(folder: Path) -> Index:
         content = json.loads(file.read_text())
         if (version := content.pop("format")) != FORMAT:
             raise UsageError(f"{file}: format {version}, but this program reads format {FORMAT}; {AGAIN}")
-        shards, statistics = content.pop("splits"), content.pop("statistics")
+        shards = content.pop("splits")
         splits: dict[Split, list[ShardEntry]] = {split: [ShardEntry(**entry) for entry in shards[split]] for split in SPLITS}
-        return Index(**content, splits=splits, statistics=Statistics(**statistics) if statistics else None)
+        return Index(**content, splits=splits)
+    except UsageError:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{file}: broken ({type(error).__name__}: {error}); {AGAIN}") from error
-
-
-def read_mean_image(folder: Path, index: Index) -> npt.NDArray[np.float32] | None:
-    """Mean of each pixel over the training set, float32 [size, size, 3]; None where it was not computed.
-
-    Raises:
-        UsageError: the file is gone, broken, or of another size.
-    """
-    if index.statistics is None or index.size is None:
-        return None
-    file = folder / MEAN_IMAGE
-    try:
-        image: npt.NDArray[np.float32] = np.load(file)
-        if image.shape != (index.size, index.size, 3):
-            raise ValueError(f"of shape {image.shape}")
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{file}: unreadable ({error}); {AGAIN}") from error
-    return image

@@ -7,9 +7,8 @@ from typing import Any
 import torch
 
 from dist_alexnet.config import DataConfig, UsageError
-from dist_alexnet.data.augment import IMAGENET
 from dist_alexnet.data.batch import Batch
-from dist_alexnet.data.crops import Crops
+from dist_alexnet.data.crops import Crops, chosen_statistics
 from dist_alexnet.data.dali import DaliDecoder
 from dist_alexnet.data.healing import HealingReader
 from dist_alexnet.data.image_set import ImageSet, check_sizes
@@ -58,7 +57,7 @@ class Loader:
         Raises:
             TooManyBadImages: more than data.max_bad could not be read or decoded; so many are exchanged for the next of the set.
         """
-        statistics = (self.images.statistics if self.config.statistics == "own" else None) or IMAGENET
+        statistics = chosen_statistics(self.config, self.images)
         plans = train_plans(self.config, len(self.images), self.seed, global_batch, rows, start, self._max_offset, statistics)
         return self._batches(plans, max(1, rows.stop - rows.start), exchange=True)
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from dist_alexnet.data.image_set import Statistics
+from dist_alexnet.data.statistics import Statistics
 
 
 @dataclass
@@ -37,16 +37,13 @@ class Moments:
             return self
         return Moments(self.images + other.images, self.sums + other.sums, self.products + other.products)
 
-    def mean_image(self) -> npt.NDArray[np.float32]:
-        """Mean of each pixel, float32 [size, size, 3], grey levels."""
-        return (self.sums / self.images).astype(np.float32)
-
     def statistics(self) -> Statistics:
-        """Mean of each colour and principal components of the colours of all pixels."""
+        """Mean of each colour and pixel, and principal components of the colours of all pixels."""
         pixels = self.images * self.sums[..., 0].size
         mean = self.sums.sum(axis=(0, 1)) / pixels
         variances, vectors = np.linalg.eigh(self.products / pixels - np.outer(mean, mean))
-        return Statistics(self.images, mean.tolist(), np.sqrt(variances.clip(0)).tolist(), vectors.tolist())
+        mean_image = (self.sums / self.images).astype(np.float32)
+        return Statistics(self.images, mean.tolist(), np.sqrt(variances.clip(0)).tolist(), vectors.tolist(), mean_image)
 
 
 @njit(cache=True, nogil=True)

@@ -1,15 +1,18 @@
 """One photograph becomes one stored image (paper, section 2): shorter side scaled to the size, the centre cut out, JPEG or raw pixels."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from dist_alexnet.data.image_set import Encoding
+from dist_alexnet.data.image_set import Encoding, ImageError
 from dist_alexnet.data.moments import Moments
 from dist_alexnet.data.sources.photographs import Part
 
+MAX_SIDE = 65_500  # pixels that a JPEG can hold
 STORABLE = ("JPEG", "MPO", "PNG", "BMP", "TIFF", "WEBP")  # formats that the decoder of the training pipeline reads as well
 
 
@@ -37,16 +40,14 @@ def encode(part: Part, storage: Storage, with_moments: bool) -> Encoded:
 
 
 def _encode(content: bytes, storage: Storage, moments: Moments | None) -> bytes | str:
-    if not content:
-        return "it has zero bytes"
     try:
-        with Image.open(io.BytesIO(content)) as photograph:
+        with open_image(content) as photograph:
             if storage.size is None:
                 photograph.load()
                 return content if photograph.format in STORABLE else f"format {photograph.format}, not one of {', '.join(STORABLE)}"
-            square = _scale_and_crop(photograph, storage.size)
-    except Exception as error:  # Pillow lets through whatever its decoders trip over; one bad file must not end hours of work
-        return f"{type(error).__name__}: {'cannot identify image' if isinstance(error, UnidentifiedImageError) else error}"
+            square = scale_and_crop(photograph, storage.size)
+    except ImageError as error:
+        return str(error)
     pixels = np.asarray(square)
     if moments:
         moments.add(pixels)
@@ -57,7 +58,25 @@ def _encode(content: bytes, storage: Storage, moments: Moments | None) -> bytes 
     return jpeg.getvalue()
 
 
-def _scale_and_crop(photograph: Image.Image, size: int) -> Image.Image:
+@contextmanager
+def open_image(content: bytes) -> Iterator[Image.Image]:
+    """The image of these bytes of a file.
+
+    Raises:
+        ImageError: it does not decode, whether that shows now or in what is done with it.
+    """
+    if not content:
+        raise ImageError("it has zero bytes")
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            yield image
+    except Exception as error:  # Pillow lets through whatever its decoders trip over; one bad file must not end hours of work
+        said = "cannot identify image" if isinstance(error, UnidentifiedImageError) else error
+        raise ImageError(f"{type(error).__name__}: {said}") from error
+
+
+def scale_and_crop(photograph: Image.Image, size: int) -> Image.Image:
+    """The central square of an image whose shorter side is scaled to the size, RGB; a square of that size stays as it is."""
     photograph.draft(None, (2 * size, 2 * size))  # JPEG only: skips frequencies that scaling by more than 2 throws away anyway
     upright = ImageOps.exif_transpose(photograph).convert("RGB")
     scale = size / min(upright.size)

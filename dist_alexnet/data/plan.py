@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from dist_alexnet.config import DataConfig
 from dist_alexnet.data.augment import Augmentation, center, draw, ten_views
-from dist_alexnet.data.image_set import Statistics
 from dist_alexnet.data.sampler import Sampler
+from dist_alexnet.data.statistics import Statistics
 
 NOT_COUNTED = -1  # label of an image that an evaluation had to leave out
 

@@ -1,6 +1,7 @@
 """Work spread over processes, the results in the order of the work."""
 
 import multiprocessing
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 from dist_alexnet.config import UsageError
 
 Result = TypeVar("Result")
+MAX_WORKERS = 1024  # processes; more is a slip of the keyboard
 AHEAD = 4  # pieces of work per process that may be waiting or done: enough that nobody idles, few enough for the memory
 
 
@@ -39,6 +41,14 @@ def in_order(function: Callable[..., Result], work: Iterable[tuple[Any, ...]], p
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def settle_workers(workers: int | None) -> int:
+    """As many processes as asked for, by default one per core (UsageError: that makes no sense)."""
+    workers = workers if workers is not None else os.cpu_count() or 1
+    if not 1 <= workers <= MAX_WORKERS:
+        raise UsageError(f"--workers {workers}: must be from 1 to {MAX_WORKERS:,}")
+    return workers
 
 
 def _leave_interrupts_to_the_parent() -> None:

@@ -11,27 +11,23 @@ TARGET/                     the same folder, renamed when dataset.json is in it;
 
 import csv
 import math
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.index import FILE, MEAN_IMAGE, Index
+from dist_alexnet.data.index import FILE, Index
 from dist_alexnet.data.moments import Moments
-from dist_alexnet.data.photograph import Encoded, Storage, encode
-from dist_alexnet.data.pool import in_order
+from dist_alexnet.data.photograph import MAX_SIDE, Encoded, Storage, encode
+from dist_alexnet.data.pool import in_order, settle_workers
 from dist_alexnet.data.progress import Begun, Finished
 from dist_alexnet.data.shards import Row, shard_path, write_shard
 from dist_alexnet.data.sources.open import open_source
 from dist_alexnet.data.sources.photographs import Part, Source, Split
+from dist_alexnet.data.statistics import write_statistics
 
-MAX_SIDE = 65_500  # pixels that a JPEG can hold
-MAX_WORKERS = 1024  # processes; more is a slip of the keyboard
 PART = 32  # photographs that a worker takes at a time
 SHARD_IMAGES = {"jpeg": 4096, "raw": 1024, "original": 1024}  # 100 to 200 MB each for ImageNet
 QUARANTINE = "quarantine.csv"
@@ -85,8 +81,8 @@ def prepare(
         UsageError: a number makes no sense, the source is none, the target is not empty, an attempt with other settings lies there,
             no image of a split decodes, or, if strict, any does not; a full disk.
     """
-    storage, workers = storage or Storage(), workers if workers is not None else os.cpu_count() or 1
-    _check_numbers(storage, workers)
+    storage, workers = storage or Storage(), settle_workers(workers)
+    _check_numbers(storage)
     target = Path(target)
     if (target / FILE).is_file():
         raise UsageError(f"{target}: it is complete already; look at it with `dist-alexnet data verify {target}`, or name a new folder")
@@ -106,12 +102,11 @@ def prepare(
     return report
 
 
-def _check_numbers(storage: Storage, workers: int) -> None:
+def _check_numbers(storage: Storage) -> None:
     if (storage.size is None) != (storage.encoding == "original"):
         raise UsageError("--size none keeps the files as they are, which --encoding raw cannot; type --size with a number of pixels")
     numbers = [
         ("quality", storage.quality, 95),
-        ("workers", workers, MAX_WORKERS),
         ("size", 1 if storage.size is None else storage.size, MAX_SIDE),
     ]
     for option, value, high in numbers:
@@ -186,8 +181,7 @@ def _complete(begun: Begun, source: Source, storage: Storage, report: Report, st
     for shard in finished["train"]:
         moments = shard.moments.plus(moments) if shard.moments else None
     if moments:
-        np.save(begun.folder / MEAN_IMAGE, moments.mean_image())
+        write_statistics(begun.folder, moments.statistics())
     entries = {split: [shard.entry for shard in shards] for split, shards in finished.items()}
-    statistics = moments.statistics() if moments else None
     names = dict(source.class_names)
-    Index(source.classes, names, storage.encoding, storage.size, entries, statistics, begun.recipe).write(begun.folder)
+    Index(source.classes, names, storage.encoding, storage.size, entries, begun.recipe).write(begun.folder)

@@ -13,6 +13,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ import pyarrow as pa
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.image_set import ImageError
-from dist_alexnet.data.index import AGAIN, ShardEntry, read_index, read_mean_image
+from dist_alexnet.data.index import AGAIN, ShardEntry, read_index
 from dist_alexnet.data.sources.photographs import Split
+from dist_alexnet.data.statistics import Statistics, read_statistics
 
 COLUMNS = [("image", pa.large_binary()), ("label", pa.int32()), ("name", pa.string())]
 Row = tuple[bytes, int, str]  # image, label, name
@@ -66,8 +68,8 @@ class Shards:
         for path, entry in zip(self.paths, self.entries, strict=True):
             _check_length(path, entry)
         self.classes, self.class_names = index.classes, index.class_names
-        self.encoding, self.prepared_size, self.statistics = index.encoding, index.size, index.statistics
-        self.mean_image = read_mean_image(root, index)
+        self.encoding, self.prepared_size = index.encoding, index.size
+        self._root = root
         self._starts = np.cumsum([0, *(entry.images for entry in self.entries)])
         if not len(self):
             raise UsageError(f"{root / split}: it holds no images; {AGAIN}")
@@ -76,6 +78,11 @@ class Shards:
 
     def __len__(self) -> int:
         return int(self._starts[-1])
+
+    @cached_property
+    def statistics(self) -> Statistics | None:
+        """Of the training images, where they were computed (UsageError: they cannot be read)."""
+        return read_statistics(self._root)
 
     def encoded(self, index: int) -> npt.NDArray[np.uint8]:
         """What is stored of an image, uint8 [bytes]; for raw squares uint8 [size, size, 3].

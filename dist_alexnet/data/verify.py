@@ -4,6 +4,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from dist_alexnet.data.image_set import ImageError, ImageSet, open_split
@@ -60,14 +61,12 @@ def verify(path: Path, workers: int, tell: Callable[[int, int], None] = lambda d
     return found
 
 
-_opened: dict[tuple[Path, Split], ImageSet] = {}  # of a worker process
+_open = cache(open_split)  # once in a worker process
 
 
 def _look(path: Path, split: Split, part: range) -> list[Seen | str]:
     """Each image of a part, or what is wrong with it."""
-    if (path, split) not in _opened:
-        _opened[path, split] = open_split(path, split)
-    return [_look_at(_opened[path, split], index) for index in part]
+    return [_look_at(_open(path, split), index) for index in part]
 
 
 def _look_at(images: ImageSet, index: int) -> Seen | str:

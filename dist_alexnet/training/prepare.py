@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from dist_alexnet.config import Config, UsageError
 from dist_alexnet.data import synth
+from dist_alexnet.data.crops import Crops
 from dist_alexnet.data.image_set import ImageSet, check_sizes, open_data
 from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.explain import Plan, plan, with_generated_classes
@@ -167,6 +168,7 @@ def open_sets(
         folder = Path(config.data.path).absolute()
     train, val = open_data(folder)
     check_sizes(train, config.data.store_size, config.model.image_size)
+    Crops.of(config.data, train, config.model.image_size)  # refuses means that are not to be had
     return folder, train, val
 
 

@@ -1,15 +1,17 @@
 """Images as people keep them: `train/<class>/*.jpg` and `val/<class>/*.jpg`, or ImageNet's flat `val/*.JPEG` and its development kit."""
 
 import os
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.image_set import Encoding, ImageError, Statistics
+from dist_alexnet.data.image_set import Encoding, ImageError
 from dist_alexnet.data.sources.devkit import DEVKIT, VAL_FILE, find_devkit, open_devkit
 from dist_alexnet.data.sources.photographs import SPLITS, FileParts, FileSpan, Source, Split
+from dist_alexnet.data.statistics import Statistics, read_statistics
 
 EXTENSIONS = (".jpeg", ".jpg", ".png")
 
@@ -29,11 +31,9 @@ class ClassFolder:
 
     encoding: Encoding = "original"
     prepared_size: int | None = None
-    statistics: Statistics | None = None
-    mean_image: npt.NDArray[np.float32] | None = None
 
     def __init__(self, root: Path, split: Split) -> None:
-        self.folder = root / split
+        self._root, self.folder = root, root / split
         self.class_names: dict[str, str] = {}  # where a development kit was read
         self.classes = class_names(root / "train")
         self._files: list[str] = []
@@ -60,6 +60,11 @@ class ClassFolder:
 
     def __len__(self) -> int:
         return len(self._files)
+
+    @cached_property
+    def statistics(self) -> Statistics | None:
+        """Of the training images, where `data stats --store` has kept them (UsageError: they cannot be read)."""
+        return read_statistics(self._root)
 
     def encoded(self, index: int) -> npt.NDArray[np.uint8]:
         """The bytes of the image file, uint8 [bytes], for training without preparing.

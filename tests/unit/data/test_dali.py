@@ -132,11 +132,11 @@ def test_the_mean_is_the_configured_or_the_sets_or_imagenets(photographs, prepar
     assert loader(prepared, mean=[1, 2, 3]).crops.mean.tolist() == [[[1, 2, 3]]]
     np.testing.assert_allclose(loader(prepared, subtract="channel").crops.mean[0, 0], images.statistics.mean, rtol=1e-6)
     for chosen in ({}, {"subtract": "pixel"}):
-        np.testing.assert_array_equal(loader(prepared, **chosen).crops.mean, images.mean_image[8:-8, 8:-8])
+        np.testing.assert_array_equal(loader(prepared, **chosen).crops.mean, images.statistics.mean_image[8:-8, 8:-8])
     for path, chosen in ((photographs, {}), (prepared, {"statistics": "2012"})):
         np.testing.assert_allclose(loader(path, **chosen).crops.mean[0, 0], IMAGENET.mean, rtol=1e-6)
     for path, chosen in ((photographs, {}), (prepared, {"statistics": "2012"})):
-        with pytest.raises(UsageError, match="data.subtract=pixel needs the mean image of prepared squares"):
+        with pytest.raises(UsageError, match="data.subtract=pixel needs the set's own mean image"):
             loader(path, subtract="pixel", **chosen)
 
 

@@ -33,7 +33,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_workers(photographs, prepared,
     prepare(photographs, tmp_path / "set", Storage(size=64), shard_images=7, workers=2, tell=lambda done, total: seen.append((done, total)))
     files = sorted(path.relative_to(prepared) for path in prepared.rglob("*.*"))
     shards = [*(f"train/{n:05d}.arrow" for n in range(4)), "val/00000.arrow", "val/00001.arrow"]
-    assert [str(file) for file in files] == ["dataset.json", "mean_image.npy", *shards]
+    assert [str(file) for file in files] == ["dataset.json", "mean_image.npy", "statistics.json", *shards]
     for file in files:
         assert (tmp_path / "set" / file).read_bytes() == (prepared / file).read_bytes()
     assert seen[0] == (0, 34)
@@ -67,7 +67,7 @@ def test_scaling_the_center_and_the_mean(tmp_path):
     prepare(tmp_path / "src", tmp_path / "set", Storage(size=50), workers=1)
     for images in open_data(tmp_path / "set"):
         assert images.statistics.mean == [200, 100, 50]
-        assert (images.mean_image == [200, 100, 50]).all()
+        assert (images.statistics.mean_image == [200, 100, 50]).all()
         stored = np.asarray(Image.open(io.BytesIO(images.encoded(0)))).astype(int)
         assert stored.shape == (50, 50, 3)
         assert abs(stored - [200, 100, 50]).max() <= 2

@@ -74,7 +74,7 @@ def test_a_resident_set_is_refused_where_it_cannot_be(pixels: Path, originals: P
 def test_the_mean_of_each_pixel_is_that_of_the_central_crop(pixels: Path) -> None:
     images = open_split(pixels, "train")
     stored = np.stack([images.encoded(index) for index in range(len(images))]).astype(np.float64)
-    np.testing.assert_allclose(images.mean_image, stored.mean(axis=0), atol=1e-4)
+    np.testing.assert_allclose(images.statistics.mean_image, stored.mean(axis=0), atol=1e-4)
     colors = stored.reshape(-1, 3)
     statistics = images.statistics
     np.testing.assert_allclose(statistics.mean, colors.mean(axis=0))
@@ -85,7 +85,7 @@ def test_the_mean_of_each_pixel_is_that_of_the_central_crop(pixels: Path) -> Non
         next(loader(pixels, statistics="own", augment=still, **how).train_batches(12, slice(0, 12), 0)).images
         for how in ({"mean": None, "subtract": "pixel"}, {"mean": [0, 0, 0]})
     )
-    middle = torch.from_numpy(images.mean_image[8:-8, 8:-8]).permute(2, 0, 1)
+    middle = torch.from_numpy(images.statistics.mean_image[8:-8, 8:-8]).permute(2, 0, 1)
     torch.testing.assert_close(without - middle / np.float32(1.1), whole, rtol=0, atol=1e-3)
 
 

@@ -1,0 +1,76 @@
+"""What the training images of a set look like on average: `statistics.json` and `mean_image.npy`, in the folder of the set.
+
+`data prepare` writes them beside its shards, and `data stats` beside any other images (stats.py).
+"""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from dist_alexnet.config import UsageError
+
+FILE, MEAN_IMAGE = "statistics.json", "mean_image.npy"
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Of the pixels of all training images, scaled to squares of one size; grey levels of 0-255."""
+
+    images: int
+    mean: list[float]  # R, G, B
+    stdevs: list[float]  # [3], square roots of the eigenvalues of the covariance of R, G, B over all pixels, ascending
+    eigenvectors: list[list[float]]  # [3][3], in columns of the same order
+    mean_image: npt.NDArray[np.float32] | None = None  # [size, size, 3], mean of each pixel
+
+
+# The authors' own numbers. Source: cuda-convnet2, make-data/input_meta.
+IMAGENET = Statistics(
+    images=1_281_167,
+    mean=[127.30, 119.72, 104.91],
+    stdevs=[19.7208, 37.0939, 121.7801],
+    eigenvectors=[[0.41796, -0.71258, -0.56351], [-0.81698, -0.02354, -0.57618], [0.39731, 0.70120, -0.59200]],
+)
+
+
+def as_json(statistics: Statistics) -> dict[str, object]:
+    """All but the mean image."""
+    content = asdict(replace(statistics, mean_image=None))
+    del content["mean_image"]
+    return content
+
+
+def write_statistics(folder: Path, statistics: Statistics) -> None:
+    """Write or replace both files; statistics.json last, so that it never speaks of a mean image that is not there yet."""
+    assert statistics.mean_image is not None, "the authors' are not of a set"
+    image, text = folder / f"{MEAN_IMAGE}.part", folder / f"{FILE}.part"
+    with image.open("wb") as file:
+        np.save(file, statistics.mean_image)
+    text.write_text(json.dumps(as_json(statistics)))
+    image.replace(folder / MEAN_IMAGE)
+    text.replace(folder / FILE)
+
+
+def read_statistics(folder: Path) -> Statistics | None:
+    """Those of a data set, None where nobody has computed them.
+
+    Raises:
+        UsageError: a file is broken, or the mean image is gone.
+    """
+    file = folder / FILE
+    if not file.is_file():
+        return None
+    try:
+        statistics = Statistics(**json.loads(file.read_text()))
+        shapes = [np.shape(values) for values in (statistics.mean, statistics.stdevs, statistics.eigenvectors)]
+        if shapes != [(3,), (3,), (3, 3)]:
+            raise ValueError(f"numbers of shape {shapes}")
+        file = folder / MEAN_IMAGE
+        image: npt.NDArray[np.float32] = np.load(file)
+        if image.shape != (len(image), len(image), 3):
+            raise ValueError(f"of shape {image.shape}")
+    except (OSError, ValueError, TypeError) as error:
+        raise UsageError(f"{file}: unreadable ({error}); type `dist-alexnet data stats {folder} --recompute --store`") from error
+    return replace(statistics, mean_image=image)
