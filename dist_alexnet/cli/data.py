@@ -11,13 +11,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from dist_alexnet.cli import data_stats, options
+from dist_alexnet.cli import data_bench, data_stats, options
 from dist_alexnet.config import UsageError
 
 LINE_S = 30  # between two lines of progress where there is no terminal
 
 app = typer.Typer(help="Make, prepare, check and measure data sets.", no_args_is_help=True)
 app.command("stats")(data_stats.stats)
+app.command("bench")(data_bench.bench)
 
 
 @app.command()
@@ -92,7 +93,7 @@ def verify(
 
 
 @contextmanager
-def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(label: str, unit: str = "images") -> Iterator[Callable[[int, int], None]]:
     """A bar with rate and time left on a terminal; elsewhere a line every half minute, on stderr."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -100,17 +101,17 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
 
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
-            return Text(f"{task.speed:,.0f} images/s" if task.speed else "")
+            return Text(f"{task.speed:,.0f} {unit}/s" if task.speed else "")
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task(label, total=None)
-        lines = _lines(label)
+        lines = _lines(label, unit)
         yield lambda done, total: bar.update(task, completed=done, total=total) if console.is_terminal else lines(done, total)
 
 
-def _lines(label: str) -> Callable[[int, int], None]:
+def _lines(label: str, unit: str) -> Callable[[int, int], None]:
     started = time.monotonic()
     told, first = started, -1
 
@@ -120,6 +121,6 @@ def _lines(label: str) -> Callable[[int, int], None]:
         now = time.monotonic()
         if now - told >= LINE_S and done > first:
             told, rate = now, (done - first) / (now - started)
-            print(f"{label}: {done:,} of {total:,}, {rate:,.0f} images/s, {(total - done) / rate / 60:.0f} minutes left", file=sys.stderr)
+            print(f"{label}: {done:,} of {total:,}, {rate:,.0f} {unit}/s, {(total - done) / rate / 60:.0f} minutes left", file=sys.stderr)
 
     return tell

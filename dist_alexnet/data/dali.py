@@ -40,15 +40,15 @@ class DaliDecoder:
         crops: what to make of them.
         device: where the crops go; a GPU decodes its own.
         max_offset: pixels, room for a crop in a square.
-        views: of each image.
+        views: of each image; 0 for `squares`.
     """
 
     def __init__(
         self, reader: HealingReader, config: DataConfig, crops: Crops, device: torch.device, max_offset: int, views: int = 1
     ) -> None:
-        self._views = views
         self._reader, self._config, self._crops, self._device, self._max_offset = reader, config, crops, device, max_offset
         self._cuda = device.type == "cuda"
+        self._finished = views if self._cuda else 0  # views that the pipeline itself cuts out; 0: it ends in squares
         self._recycler = Recycler()
 
     def run(self, plans: Iterator[Plan], max_rows: int) -> Iterator[tuple[Plan, list[torch.Tensor]]]:
@@ -57,11 +57,11 @@ class DaliDecoder:
             for plan, outputs in results:
                 yield plan, self._crops_on_gpu(plan, outputs) if self._cuda else self._crops_on_cpu(plan, outputs)
 
-    def squares(self, plans: Iterator[Plan], max_rows: int) -> Iterator[tuple[Plan, npt.NDArray[np.uint8]]]:
-        """Each plan with its images whole, uint8 [b, store_size, store_size, 3]; on a CPU only. Copy what you keep."""
+    def squares(self, plans: Iterator[Plan], max_rows: int) -> Generator[torch.Tensor]:
+        """Images of each plan whole, uint8 [max(b, 1), store_size, store_size, 3] on the device. Copy what you keep."""
         with closing(self._outputs(plans, max_rows)) as results:
-            for plan, (output,) in results:
-                yield plan, np.from_dlpack(output.as_tensor())  # type: ignore[misc]
+            for _, (output,) in results:
+                yield from_dlpack(output.as_tensor())
 
     def _outputs(self, plans: Iterator[Plan], max_rows: int) -> Generator[tuple[Plan, tuple[Any, ...]]]:
         """Each plan with what the pipeline makes of it."""
@@ -96,7 +96,7 @@ class DaliDecoder:
             raw=images.encoding == "raw",
             store_size=None if images.prepared_size else self._config.store_size,
             crops=self._crops,
-            views=self._views,
+            views=self._finished,
             hints={
                 "hw_decoder_load": self._config.hw_decoder_load,
                 "device_memory_padding": self._config.decoder_padding_mib * 2**20,
@@ -110,7 +110,7 @@ class DaliDecoder:
     def _feed(self, plan: Plan) -> tuple[Any, ...]:
         """What the pipeline needs of a plan: what is stored of the images and, on a GPU, HOW for each view."""
         encoded = [self._reader.read(plan, position) for position in range(len(plan.indices))]
-        return (encoded, *chain.from_iterable(map(self._how, plan.views))) if self._cuda else (encoded,)
+        return encoded, *chain.from_iterable(map(self._how, plan.views[: self._finished]))
 
     def _how(self, view: Augmentation) -> tuple[Any, ...]:
         scale = max(self._max_offset, 1)  # DALI wants crop positions as a fraction of the room and rounds the product: exact for integers
@@ -155,11 +155,11 @@ class DaliDecoder:
 def _decode_crop_normalize(
     source: Iterator[tuple[Any, ...]], cuda: bool, raw: bool, store_size: int | None, crops: Crops, views: int, hints: dict[str, Any]
 ) -> Any:
-    """(pixels - mean) / std of the crop for each view, HWC, on a GPU; on a CPU the squares, uint8 HWC, for `cpu_crop` to crop.
+    """(pixels - mean) / std of the crop for each view, HWC; without views the squares, uint8 HWC, as on a CPU, where `cpu_crop` goes on.
 
     raw: what is fed are squares. store_size: of photographs, to scale to; None: they are squares already. hints: to a GPU's decoder.
     """
-    kinds, dimensions = zip((UINT8, 3 if raw else 1), *(HOW * views if cuda else []), strict=True)
+    kinds, dimensions = zip((UINT8, 3 if raw else 1), *HOW * views, strict=True)
     encoded, *how = fn.external_source(source, num_outputs=len(kinds), dtype=kinds, ndim=dimensions, batch=True, no_copy=True)
     if raw:
         images = fn.reinterpret(encoded, layout="HWC")
@@ -170,7 +170,7 @@ def _decode_crop_normalize(
     if store_size:
         scaled: Any = fn.resize(images, resize_shorter=float(store_size), interp_type=DALIInterpType.INTERP_LINEAR, antialias=True)
         images = fn.crop(scaled, crop=(store_size, store_size), rounding="truncate")  # an odd margin as prepare cuts it
-    if not cuda:
+    if not views:
         return images
     return tuple(_view(images, crops, *how[start : start + len(HOW)]) for start in range(0, len(how), len(HOW)))
 

@@ -28,6 +28,19 @@ def test_synsets_and_their_words_are_kept(prepared: Path) -> None:
     assert set(index["class_names"]) == set(index["classes"])
 
 
+def test_it_verifies_and_has_statistics(prepared: Path, dist_alexnet: Command) -> None:
+    verified = dist_alexnet("data", "verify", "imagenet", "--workers", "2")
+    assert verified.returncode == 0, verified.stdout
+    assert f"train: 80 sound images in {CLASSES} classes, 4 to 4 in each" in verified.stdout
+    assert f"val: {VAL} sound images in {CLASSES} classes, 2 to 2 in each" in verified.stdout
+    stored = json.loads((prepared / "statistics.json").read_text())
+    shown = json.loads(dist_alexnet("data", "stats", "imagenet", "--json").stdout)
+    assert shown["own"] == stored
+    assert stored["images"] == 80
+    again = json.loads(dist_alexnet("data", "stats", "imagenet", "--recompute", "--json").stdout)["own"]
+    assert again["mean"] == pytest.approx(stored["mean"], abs=1)  # of the JPEGs, not of what was compressed
+
+
 def test_training_and_ten_views(prepared: Path, workplace: Path, dist_alexnet: Command) -> None:
     typed = ["-c", "tiny.yaml", "--data", "imagenet", "--name", "archives", "--max-steps", "3", "-b", "32", "data.augment.crop_chunk=32"]
     trained = dist_alexnet("train", *typed, "data.augment.color=code", "data.subtract=pixel")
