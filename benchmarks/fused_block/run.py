@@ -2,25 +2,21 @@
 
 Every round times all contestants once, in turn, so that whatever else the machine does falls on all of them; ratios are of the same round.
 
-    python benchmarks/fused_block/run.py --out benchmarks/fused_block/results/NAME.json
+    python -m benchmarks.fused_block.run --out benchmarks/fused_block/results/NAME.json
 """
 
 import argparse
-import json
-import os
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.common import environment, summary, write
 from dist_alexnet.model.fused import fused_relu_lrn_pool
 from dist_alexnet.model.normalization import plain_relu_lrn_pool
-from dist_alexnet.telemetry.environment import describe_machine, versions
 
 BLOCKS = {"conv1": (96, 55), "conv2": (256, 27)}  # channels and side of what the block reads, in the network of the paper
 TOWERS, ALPHA = 2, 1e-4
@@ -67,23 +63,6 @@ def compare(block: str, batch: int, threads: int, num_rounds: int) -> dict[str, 
     }
 
 
-def summary(values: list[float]) -> dict[str, Any]:
-    low, median, high = (round(float(value), 2) for value in np.percentile(values, (25, 50, 75)))
-    return {"median": median, "quartiles": [low, high], "min": round(min(values), 2)}
-
-
-def environment() -> dict[str, Any]:
-    machine = describe_machine()
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent).stdout.strip()
-    return {
-        "processor": machine["processor"],
-        "cores": machine["cores"],
-        "load_average_before": round(os.getloadavg()[0], 2),
-        "versions": {name: version for name, version in versions().items() if name in ("python", "torch", "numpy", "numba")},
-        "commit": commit,
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
@@ -93,16 +72,15 @@ def main() -> None:
     arguments = parser.parse_args()
     before = environment()
     cases = [(block, batch, threads) for batch in arguments.batches for threads in arguments.threads for block in BLOCKS]
-    result = {
+    result: dict[str, Any] = {
         "question": "milliseconds of ReLU, LRN (2 towers) and 3x3/2 max-pool, forward and backward, float32 on a CPU",
         "rounds": arguments.rounds,
         "cases": [compare(*case, arguments.rounds) for case in cases],
         **before,
     }
-    text = json.dumps(result, indent=1)
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text + "\n")
+    for case in result["cases"]:
+        print(case)
+    write(result, arguments.out)
 
 
 if __name__ == "__main__":

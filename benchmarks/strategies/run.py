@@ -3,24 +3,20 @@
 The network of the paper at full size, one thread per rank, images drawn beforehand. Every round takes one step of every contestant, in
 turn, all of which live in the same processes, so that whatever else the machine does falls on all of them; ratios are of the same round.
 
-    python benchmarks/strategies/run.py --ranks 2 4 --batch 32 64 --out benchmarks/strategies/results/NAME.json
+    python -m benchmarks.strategies.run --ranks 2 4 --batch 32 64 --out benchmarks/strategies/results/NAME.json
 """
 
 import argparse
-import json
-import os
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch.distributed as dist
 
+from benchmarks.common import environment, summary, write
 from dist_alexnet.config import Config, ModelConfig, StrategyConfig, TrainConfig, UsageError
 from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.world import World
-from dist_alexnet.telemetry.environment import describe_machine, versions
 from dist_alexnet.testing.ranks import run_on_ranks
 from dist_alexnet.training.allocator import keep_freed_memory
 from dist_alexnet.training.optimizer import VelocitySGD
@@ -94,10 +90,10 @@ def compare(ranks: int, batch: int, num_rounds: int) -> list[dict[str, Any]]:
                 "options": config.strategy.options,
                 "ranks": ranks,
                 "global_batch": batch,
-                "step_ms": summary([1e3 * seconds for seconds in slowest[i]]),
-                "times_ddp": summary([ddp / mine for ddp, mine in zip(slowest[0], slowest[i], strict=True)]),
+                "step_ms": summary([1e3 * seconds for seconds in slowest[i]], 3),
+                "times_ddp": summary([ddp / mine for ddp, mine in zip(slowest[0], slowest[i], strict=True)], 3),
                 "phase_ms": {
-                    phase: summary([1e3 * by_rank[r][n][i][phase] for r in range(ranks) for n in range(num_rounds)])["median"]
+                    phase: summary([1e3 * by_rank[r][n][i][phase] for r in range(ranks) for n in range(num_rounds)], 3)["median"]
                     for phase in phases
                 },
             }
@@ -113,24 +109,6 @@ def serves(config: Config, ranks: int) -> bool:
     return True
 
 
-def summary(values: list[float]) -> dict[str, Any]:
-    low, median, high = (round(float(value), 3) for value in np.percentile(values, (25, 50, 75)))
-    return {"median": median, "quartiles": [low, high], "min": round(min(values), 3)}
-
-
-def environment() -> dict[str, Any]:
-    machine = describe_machine()
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent).stdout.strip()
-    return {
-        "processor": machine["processor"],
-        "cores": machine["cores"],
-        "load": [round(load, 2) for load in os.getloadavg()],
-        "versions": versions(),
-        "commit": commit,
-        "threads_per_rank": 1,
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ranks", type=int, nargs="+", default=[2, 4])
@@ -138,7 +116,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    before, results = environment(), []
+    before, results = {**environment(), "threads_per_rank": 1}, list[dict[str, Any]]()
     for ranks in arguments.ranks:
         for batch in arguments.batch:
             for result in (rows := compare(ranks, batch, arguments.rounds)):
@@ -151,8 +129,7 @@ def main() -> None:
                 )
             results += rows
     content = {"environment": before, "rounds": arguments.rounds, "results": results}
-    if arguments.out:
-        arguments.out.write_text(json.dumps(content, indent=1) + "\n")
+    write(content, arguments.out)
 
 
 if __name__ == "__main__":
