@@ -25,7 +25,7 @@ from dist_alexnet.data.cpu_crop import Recycler, crop_mirror_normalize
 from dist_alexnet.data.crops import Crops
 from dist_alexnet.data.healing import HealingReader
 from dist_alexnet.data.plan import Plan
-from dist_alexnet.data.wholeness import decodes
+from dist_alexnet.data.wholeness import flaw_within
 
 UINT8, FLOAT, FLOAT16, INT32 = DALIDataType.UINT8, DALIDataType.FLOAT, DALIDataType.FLOAT16, DALIDataType.INT32
 HOW = [(FLOAT, 0), (FLOAT, 0), (INT32, 0), (FLOAT, 1), (FLOAT, 1)]  # type and dimensions of crop y, crop x, mirror, mean, std of a view
@@ -146,7 +146,7 @@ class DaliDecoder:
         """Name of the first image of these plans that does not decode: DALI says only that some image of a batch did not."""
         for plan, feed in scheduled:
             for index, content in zip(plan.indices.tolist(), feed[0], strict=True):
-                if not decodes(content):
+                if flaw_within(content):
                     return self._reader.images.where(index)
         return None
 

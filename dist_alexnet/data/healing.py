@@ -9,7 +9,7 @@ import numpy.typing as npt
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.image_set import ImageError, ImageSet, TooManyBadImages
 from dist_alexnet.data.plan import NOT_COUNTED, Plan
-from dist_alexnet.data.wholeness import is_whole
+from dist_alexnet.data.wholeness import flaw
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +42,8 @@ class HealingReader:
             index = self.settle(plan, position)
             try:
                 content = self.images.encoded(index)
-                if self.images.encoding != "raw" and not is_whole(content):
-                    raise ImageError("it does not decode")
+                if self.images.encoding != "raw" and (reason := flaw(content)):
+                    raise ImageError(reason)
                 return content
             except ImageError as error:
                 self.note(index, str(error))

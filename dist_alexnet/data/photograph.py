@@ -11,9 +11,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from dist_alexnet.data.image_set import Encoding, ImageError
 from dist_alexnet.data.moments import Moments
 from dist_alexnet.data.sources.photographs import Part
+from dist_alexnet.data.wholeness import wrong_format
 
 MAX_SIDE = 65_500  # pixels that a JPEG can hold
-STORABLE = ("JPEG", "MPO", "PNG", "BMP", "TIFF", "WEBP")  # formats that the decoder of the training pipeline reads as well
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def _encode(content: bytes, storage: Storage, moments: Moments | None) -> bytes 
         with open_image(content) as photograph:
             if storage.size is None:
                 photograph.load()
-                return content if photograph.format in STORABLE else f"format {photograph.format}, not one of {', '.join(STORABLE)}"
+                return wrong_format(photograph) or content
             square = scale_and_crop(photograph, storage.size)
     except ImageError as error:
         return str(error)

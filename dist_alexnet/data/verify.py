@@ -11,7 +11,7 @@ from dist_alexnet.data.image_set import ImageError, ImageSet, open_split
 from dist_alexnet.data.pool import in_order
 from dist_alexnet.data.shards import Shards
 from dist_alexnet.data.sources.photographs import SPLITS, Split
-from dist_alexnet.data.wholeness import decodes
+from dist_alexnet.data.wholeness import flaw_within
 
 PART = 64  # images that a worker takes at a time
 
@@ -74,8 +74,8 @@ def _look_at(images: ImageSet, index: int) -> Seen | str:
         content, label = images.encoded(index), images.label(index)
     except ImageError as error:
         return str(error)
-    if images.encoding != "raw" and not decodes(content):
-        return "it does not decode"
+    if images.encoding != "raw" and (reason := flaw_within(content)):
+        return reason
     return Seen(label, hashlib.blake2b(content.tobytes(), digest_size=16).digest())
 
 
