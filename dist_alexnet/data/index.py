@@ -4,13 +4,13 @@ One small file says it all, so that a set of any size opens at once: an image is
 It is written last: a folder without it is not complete.
 """
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.image_set import Encoding
+from dist_alexnet.data.sealed import read_sealed, write_sealed
 from dist_alexnet.data.sources.photographs import SPLITS, Split
 
 FORMAT = 3
@@ -43,28 +43,19 @@ class Index:
 
     def write(self, folder: Path) -> None:
         """Write or replace dataset.json."""
-        part = folder / f"{FILE}.part"
-        part.write_text(json.dumps({"format": FORMAT, **asdict(self)}))
-        part.replace(folder / FILE)
+        write_sealed(folder / FILE, FORMAT, asdict(self))
 
 
 def read_index(folder: Path) -> Index:
     """dataset.json of a folder.
 
     Raises:
-        UsageError: it is not there, of another version, or broken.
+        UsageError: it is not there, of another version, broken, or not what was written.
     """
     file = folder / FILE
     if not file.is_file():
         raise UsageError(f"{folder}: shards, but no {FILE}: of an earlier version, or not all there; {AGAIN}")
-    try:
-        content = json.loads(file.read_text())
-        if (version := content.pop("format")) != FORMAT:
-            raise UsageError(f"{file}: format {version}, but this program reads format {FORMAT}; {AGAIN}")
-        shards = content.pop("splits")
-        splits: dict[Split, list[ShardEntry]] = {split: [ShardEntry(**entry) for entry in shards[split]] for split in SPLITS}
-        return Index(**content, splits=splits)
-    except UsageError:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{file}: broken ({type(error).__name__}: {error}); {AGAIN}") from error
+    content = read_sealed(file, FORMAT, AGAIN)
+    shards = content.pop("splits")
+    splits: dict[Split, list[ShardEntry]] = {split: [ShardEntry(**entry) for entry in shards[split]] for split in SPLITS}
+    return Index(**content, splits=splits)

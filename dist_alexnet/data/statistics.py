@@ -3,15 +3,19 @@
 `data prepare` writes them beside its shards, and `data stats` beside any other images (stats.py).
 """
 
-import json
+import hashlib
+import io
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dist_alexnet.config import UsageError
+from dist_alexnet.data.sealed import read_sealed, write_sealed
 
+FORMAT = 1
 FILE, MEAN_IMAGE = "statistics.json", "mean_image.npy"
 
 
@@ -35,7 +39,7 @@ IMAGENET = Statistics(
 )
 
 
-def as_json(statistics: Statistics) -> dict[str, object]:
+def as_json(statistics: Statistics) -> dict[str, Any]:
     """All but the mean image."""
     content = asdict(replace(statistics, mean_image=None))
     del content["mean_image"]
@@ -45,32 +49,29 @@ def as_json(statistics: Statistics) -> dict[str, object]:
 def write_statistics(folder: Path, statistics: Statistics) -> None:
     """Write or replace both files; statistics.json last, so that it never speaks of a mean image that is not there yet."""
     assert statistics.mean_image is not None, "the authors' are not of a set"
-    image, text = folder / f"{MEAN_IMAGE}.part", folder / f"{FILE}.part"
-    with image.open("wb") as file:
-        np.save(file, statistics.mean_image)
-    text.write_text(json.dumps(as_json(statistics)))
-    image.replace(folder / MEAN_IMAGE)
-    text.replace(folder / FILE)
+    image, part = io.BytesIO(), folder / f"{MEAN_IMAGE}.part"
+    np.save(image, statistics.mean_image)
+    part.write_bytes(image.getvalue())
+    part.replace(folder / MEAN_IMAGE)
+    checksum = hashlib.sha256(image.getvalue()).hexdigest()
+    write_sealed(folder / FILE, FORMAT, {**as_json(statistics), "mean_image_sha256": checksum})
 
 
 def read_statistics(folder: Path) -> Statistics | None:
     """Those of a data set, None where nobody has computed them.
 
     Raises:
-        UsageError: a file is broken, or the mean image is gone.
+        UsageError: a file is broken, gone, or not what was written.
     """
-    file = folder / FILE
-    if not file.is_file():
+    if not (folder / FILE).is_file():
         return None
+    remedy = f"type `dist-alexnet data stats {folder} --recompute --store`"
+    content = read_sealed(folder / FILE, FORMAT, remedy)
+    file, checksum = folder / MEAN_IMAGE, content.pop("mean_image_sha256")
     try:
-        statistics = Statistics(**json.loads(file.read_text()))
-        shapes = [np.shape(values) for values in (statistics.mean, statistics.stdevs, statistics.eigenvectors)]
-        if shapes != [(3,), (3,), (3, 3)]:
-            raise ValueError(f"numbers of shape {shapes}")
-        file = folder / MEAN_IMAGE
-        image: npt.NDArray[np.float32] = np.load(file)
-        if image.shape != (len(image), len(image), 3):
-            raise ValueError(f"of shape {image.shape}")
-    except (OSError, ValueError, TypeError) as error:
-        raise UsageError(f"{file}: unreadable ({error}); type `dist-alexnet data stats {folder} --recompute --store`") from error
-    return replace(statistics, mean_image=image)
+        image = file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}; {remedy}") from error
+    if hashlib.sha256(image).hexdigest() != checksum:
+        raise UsageError(f"{file}: not what was written (its SHA-256 is another); {remedy}")
+    return Statistics(**content, mean_image=np.load(io.BytesIO(image)))

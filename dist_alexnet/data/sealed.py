@@ -1,0 +1,45 @@
+"""Small JSON files that carry their own checksum: a number that changed in one would be another image, or another mean, without a word."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dist_alexnet.config import UsageError
+
+
+def write_sealed(file: Path, version: int, content: Mapping[str, Any]) -> None:
+    """Write or replace a file."""
+    whole = {"format": version, **content}
+    part = file.with_name(f"{file.name}.part")
+    part.write_text(json.dumps({**whole, "sha256": _checksum(whole)}))
+    part.replace(file)
+
+
+def read_sealed(file: Path, version: int, remedy: str) -> dict[str, Any]:
+    """What was written.
+
+    Args:
+        file: that is there.
+        version: of the format that this program reads.
+        remedy: what to type if the file cannot be used.
+
+    Raises:
+        UsageError: it is of another version, broken, or not what was written.
+    """
+    try:
+        content = json.loads(file.read_text())
+        found, checksum = content["format"], content.pop("sha256", None)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UsageError(f"{file}: broken ({type(error).__name__}: {error}); {remedy}") from error
+    if found != version:
+        raise UsageError(f"{file}: format {found}, but this program reads format {version}; {remedy}")
+    if checksum != _checksum(content):
+        raise UsageError(f"{file}: not what was written (its SHA-256 is another); {remedy}")
+    del content["format"]
+    return dict(content)
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
