@@ -73,7 +73,7 @@ class ClassFolder:
             ImageError: the file, which was there when the set was opened, cannot be read now.
         """
         try:
-            return np.fromfile(self.path(index), np.uint8)
+            return np.frombuffer(self.path(index).read_bytes(), np.uint8)  # np.fromfile takes a disk that fails for the end of the file
         except OSError as error:
             raise ImageError(error.strerror) from error
 

@@ -47,3 +47,19 @@ def lossless(tmp_path_factory) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
             Image.fromarray(rng.integers(0, 256, (STORE, STORE, 3), np.uint8)).save(folder / f"{index:02d}.png")
     return target
+
+
+@pytest.fixture(scope="session")
+def originals(lossless, tmp_path_factory) -> Path:
+    """Those files as shards, kept as they are."""
+    target = tmp_path_factory.mktemp("originals") / "set"
+    prepare(lossless, target, Storage("original", None), workers=1)
+    return target
+
+
+@pytest.fixture(scope="session")
+def pixels(lossless, tmp_path_factory) -> Path:
+    """Those squares as shards of 16, as pixels."""
+    target = tmp_path_factory.mktemp("pixels") / "set"
+    prepare(lossless, target, Storage("raw", STORE), shard_images=16, workers=1)
+    return target

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -123,54 +122,6 @@ def test_images_outside_of_class_folders(layout):
     (layout / "val/dog").rmdir()
     with pytest.raises(UsageError, match=r"val: 1 images lie in it directly; move each into .*val/<class>/, named as in train/"):
         open_data(layout)
-
-
-def _cut_short(path):
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def _edit_index(root, old, new):
-    file = root / "dataset.json"
-    assert old in file.read_text()
-    file.write_text(file.read_text().replace(old, new))
-
-
-@pytest.mark.parametrize(
-    ("broken", "message"),
-    [
-        (lambda root: _cut_short(root / "train/00001.arrow"), "00001.arrow: .* bytes, but it was written with .*; copy it again, or run"),
-        (lambda root: (root / "train/00001.arrow").write_bytes(b""), "00001.arrow: 0 bytes, but it was written with"),
-        (lambda root: (root / "train/00001.arrow").unlink(), "train/00001.arrow: this shard is missing; put it back"),
-        (lambda root: (root / "dataset.json").unlink(), "shards, but no dataset.json: of an earlier version, or not all there; run"),
-        (lambda root: _cut_short(root / "dataset.json"), "dataset.json: broken"),
-        (lambda root: (root / "dataset.json").write_text("[]"), "dataset.json: broken"),
-        (lambda root: _edit_index(root, '"format": 3', '"format": 2'), "dataset.json: format 2, but this program reads format 3; run"),
-        (lambda root: _edit_index(root, '"splits"', '"splices"'), "dataset.json: broken"),
-    ],
-)
-def test_faults_of_shards(shards, broken, message):
-    broken(shards)
-    with pytest.raises(UsageError, match=message):
-        open_data(shards)
-
-
-def _overwrite(path, place, content):
-    with path.open("r+b") as file:
-        file.seek(place)
-        file.write(content)
-
-
-def test_damaged_numbers_in_a_shard_spoil_one_image(shards):
-    train, _ = open_data(shards)
-    entry, path = train.entries[1], train.paths[1]
-    _overwrite(path, entry.labels + 4 * 2, np.int32(4).tobytes())
-    _overwrite(path, entry.offsets + 8 * 4, np.int64(2**40).tobytes())
-    with pytest.raises(ImageError, match="its label 4 is none of the 4 classes"):
-        train.label(7 + 2)
-    for row in (3, 4):
-        with pytest.raises(ImageError, match="its shard is damaged"):
-            train.encoded(7 + row)
-    assert train.encoded(7 + 5)[:2].tobytes() == b"\xff\xd8"
 
 
 def test_a_shard_that_shrinks_while_it_is_read(shards):

@@ -12,27 +12,11 @@ from dist_alexnet.data.augment import IMAGENET, ten_views
 from dist_alexnet.data.healing import HealingReader
 from dist_alexnet.data.image_set import open_split
 from dist_alexnet.data.loader import Loader
-from dist_alexnet.data.photograph import Storage
 from dist_alexnet.data.plan import train_plans
-from dist_alexnet.data.prepare import prepare
 from dist_alexnet.data.resident import ResidentSet
 
 STORE, SIZE, SEED, CPU = 64, 48, 5, torch.device("cpu")
 AUGMENT = AugmentConfig(color="code")
-
-
-@pytest.fixture(scope="module")
-def pixels(lossless: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("pixels") / "set"
-    prepare(lossless, target, Storage("raw", STORE), shard_images=16, workers=1)
-    return target
-
-
-@pytest.fixture(scope="module")
-def originals(lossless: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("originals") / "set"
-    prepare(lossless, target, Storage("original", None), workers=1)
-    return target
 
 
 def loader(path: Path, split: str = "train", **config: object) -> Loader:

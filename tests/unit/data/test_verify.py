@@ -3,7 +3,6 @@
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from dist_alexnet.data.image_set import open_split
@@ -30,28 +29,10 @@ def test_any_byte_that_changes_is_found(kind: str, byte: int, tmp_path: Path, re
     assert f"{path}: not the bytes that were written (its SHA-256 is another)" in verify(copy, 1).faults
 
 
-def test_images_that_do_not_decode_and_labels_that_are_none(prepared: Path, tmp_path: Path) -> None:
-    copy = shutil.copytree(prepared, tmp_path / "set")
-    train = open_split(copy, "train")
-    entry, path = train.entries[0], train.paths[0]
-    with path.open("r+b") as file:
-        file.seek(entry.content)
-        file.write(bytes(64))
-        file.seek(entry.labels + 4 * 5)
-        file.write(np.int32(-1).tobytes())
-    checksum, image, label = verify(copy, 1).faults
-    assert "SHA-256" in checksum
-    assert "00000.arrow row 0 (" in image
-    assert image.endswith("it does not decode")
-    assert label.endswith("its label -1 is none of the 4 classes")
-
-
-def test_photographs_with_copies_and_broken_files(photographs: Path, tmp_path: Path) -> None:
+def test_copies_are_named(photographs: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(photographs, tmp_path / "set")
-    first, second, third, *_ = sorted((copy / "train" / "disc").iterdir())
+    first = min((copy / "train" / "disc").iterdir())
     shutil.copy(first, copy / "val" / "disc" / "copy.jpg")
-    second.write_bytes(b"")
-    third.write_text("no image")
     found = verify(copy, 1)
-    assert found.faults == [f"{path}: it does not decode" for path in (second, third)]
+    assert found.faults == []
     assert [sorted(names) for names in found.duplicates] == [sorted([str(first), str(copy / "val" / "disc" / "copy.jpg")])]
