@@ -39,6 +39,8 @@ def flaw_within(content: npt.NDArray[np.uint8]) -> str | None:
 
 def wrong_format(photograph: Image.Image) -> str | None:
     """Why DALI does not read what Pillow does; None: it reads it."""
+    if (photograph.format, photograph.mode) == ("TIFF", "I"):
+        return "format TIFF of 32-bit integers"
     return None if photograph.format in STORABLE else f"format {photograph.format}, not one of {', '.join(STORABLE)}"
 
 
