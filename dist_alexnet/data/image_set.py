@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.sources.photographs import Split
-from dist_alexnet.data.statistics import Statistics
+from dist_alexnet.data.statistics import Statistics, read_statistics
 
 Encoding = Literal["jpeg", "raw", "original"]  # squares as JPEG | squares as uint8 pixels | the files as they were delivered
 LAYOUT = "a data set is a folder with train/ and val/, each of one folder per class (train/cat/1.jpg) or of shards (*.arrow)"
@@ -61,6 +61,7 @@ def open_data(path: str | Path) -> tuple[ImageSet, ImageSet]:
         UsageError: something is missing, empty, incomplete or does not fit together.
     """
     train, val = open_split(path, "train"), open_split(path, "val")
+    read_statistics(Path(path))  # not needed yet, but whether they are sound is
     if train.classes != val.classes or train.prepared_size != val.prepared_size:
         raise UsageError(f"{path}: train/ and val/ were not prepared together; prepare both from one source")
     return train, val

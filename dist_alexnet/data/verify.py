@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from dist_alexnet.data.image_set import ImageError, ImageSet, open_split
+from dist_alexnet.data.image_set import ImageError, ImageSet, open_data, open_split
 from dist_alexnet.data.pool import in_order
 from dist_alexnet.data.shards import Shards
 from dist_alexnet.data.sources.photographs import SPLITS, Split
@@ -39,7 +39,7 @@ def verify(path: Path, workers: int, tell: Callable[[int, int], None] = lambda d
     Raises:
         UsageError: it cannot be opened as a data set at all.
     """
-    sets = {split: open_split(path, split) for split in SPLITS}
+    sets = dict(zip(SPLITS, open_data(path), strict=True))
     total, done = sum(map(len, sets.values())), 0
     found, where = Verification(), defaultdict(list)
     for split, images in sets.items():

@@ -35,7 +35,7 @@ def test_it_verifies_and_has_statistics(prepared: Path, dist_alexnet: Command) -
     assert f"val: {VAL} sound images in {CLASSES} classes, 2 to 2 in each" in verified.stdout
     stored = json.loads((prepared / "statistics.json").read_text())
     shown = json.loads(dist_alexnet("data", "stats", "imagenet", "--json").stdout)
-    assert shown["own"] == stored
+    assert shown["own"].items() <= stored.items()
     assert stored["images"] == 80
     again = json.loads(dist_alexnet("data", "stats", "imagenet", "--recompute", "--json").stdout)["own"]
     assert again["mean"] == pytest.approx(stored["mean"], abs=1)  # of the JPEGs, not of what was compressed

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from dist_alexnet.config import SynthConfig
+from dist_alexnet.data.statistics import as_json, read_statistics, write_statistics
 from dist_alexnet.data.synth import write
 from tests.unit.cli.test_commands import call
 
@@ -42,10 +44,11 @@ def test_stats_are_shown_stored_when_asked_for_and_not_computed_twice(photograph
     numbers = json.loads(out)
     np.testing.assert_allclose(numbers["own"]["mean"], mean, atol=0.5)
     assert numbers["2012"]["mean"] == [127.30, 119.72, 104.91]
-    assert json.loads((photographs / "statistics.json").read_text()) == numbers["own"]
-    known = {**numbers["own"], "images": 7}
-    (photographs / "statistics.json").write_text(json.dumps(known))
-    assert json.loads(typed("stats", photographs, "--json")[1])["own"] == known
+    stored = read_statistics(photographs)
+    assert stored
+    assert as_json(stored) == numbers["own"]
+    write_statistics(photographs, replace(stored, images=7))
+    assert json.loads(typed("stats", photographs, "--json")[1])["own"] == {**numbers["own"], "images": 7}
     assert json.loads(typed(*shown, "--recompute", "--json")[1])["own"] == numbers["own"]
 
 

@@ -177,13 +177,13 @@ SHARDS = {
 }
 
 
-def edit(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
-    """Change dataset.json."""
+def edit(change: Callable[[dict[str, Any]], object], name: str = "dataset.json") -> Callable[[Path], None]:
+    """Change a JSON file."""
 
     def harm(root: Path) -> None:
-        content = json.loads((root / "dataset.json").read_text())
+        content = json.loads((root / name).read_text())
         change(content)
-        (root / "dataset.json").write_text(json.dumps(content))
+        (root / name).write_text(json.dumps(content))
 
     return harm
 
@@ -228,14 +228,16 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {  # a set that does 
     "index emptied": (cut("dataset.json", 0), "dataset.json: broken"),
     "index is not text": (lambda root: (root / "dataset.json").write_bytes(b"\xff\xfe" * 99), "dataset.json: broken"),
     "index is a list": (lambda root: (root / "dataset.json").write_text("[]"), "dataset.json: broken"),
-    "index of another version": (edit(lambda i: i.update(format=3)), "dataset.json: format 3, but this program reads format 2"),
+    "index of another version": (edit(lambda i: i.update(format=2)), "dataset.json: format 2, but this program reads format 3"),
     "index without splits": (edit(lambda i: i.pop("splits")), f"dataset.json: {OTHER}"),
     "index without a shard": (edit(lambda i: i["splits"]["train"].pop()), f"dataset.json: {OTHER}"),
     "index with a word for a number": (edit(lambda i: i["splits"]["train"][0].update(images="seven")), f"dataset.json: {OTHER}"),
     "index with another number": (edit(lambda i: i["splits"]["train"][0].update(images=6)), f"dataset.json: {OTHER}"),
     "index with a class too many": (edit(lambda i: i["classes"].append("wolf")), f"dataset.json: {OTHER}"),
-    "index without statistics": (edit(lambda i: i.update(statistics=None)), f"dataset.json: {OTHER}"),
-    "mean gone": (lambda root: (root / "mean_image.npy").unlink(), "mean_image.npy: No such file or directory; run `dist-alexnet data"),
+    "statistics cut": (cut("statistics.json", 0.5), "statistics.json: broken .*; type `dist-alexnet data stats .* --recompute --store`"),
+    "statistics emptied": (cut("statistics.json", 0), "statistics.json: broken"),
+    "statistics with another number": (edit(lambda i: i["mean"].reverse(), "statistics.json"), f"statistics.json: {OTHER}"),
+    "mean gone": (lambda root: (root / "mean_image.npy").unlink(), "mean_image.npy: No such file or directory; type `dist-alexnet data st"),
     "mean cut": (cut("mean_image.npy", 0.9), f"mean_image.npy: {OTHER}"),
     "mean emptied": (cut("mean_image.npy", 0), f"mean_image.npy: {OTHER}"),
     "mean of another shape": (lambda root: np.save(root / "mean_image.npy", np.zeros((32, 32, 3), np.float32)), f"mean_image.npy: {OTHER}"),

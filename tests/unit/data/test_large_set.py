@@ -39,7 +39,9 @@ def test_a_run_starts_on_fourteen_million_images_in_little_memory(tmp_path: Path
     build(tmp_path / "set")
     tracemalloc.start()
     train, val = open_data(tmp_path / "set")
-    config = DataConfig()
+    config = DataConfig(
+        statistics="2012",
+    )
     loader = Loader(train, config, 224, torch.device("cpu"), seed=0)
     last = len(train) - 60  # the first batch straddles two epochs
     plan = next(train_plans(config, len(loader.images), 0, 128, slice(0, 128), last, 32, IMAGENET))

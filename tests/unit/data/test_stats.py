@@ -1,6 +1,5 @@
 """Statistics of a data set: the same numbers however it is stored, kept where training finds them."""
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -13,7 +12,7 @@ from dist_alexnet.data.crops import Crops
 from dist_alexnet.data.image_set import open_split
 from dist_alexnet.data.photograph import Storage
 from dist_alexnet.data.prepare import prepare
-from dist_alexnet.data.statistics import IMAGENET, Statistics, read_statistics, write_statistics
+from dist_alexnet.data.statistics import IMAGENET, Statistics, write_statistics
 from dist_alexnet.data.stats import compute
 
 STORE, SIZE = 64, 48
@@ -82,25 +81,6 @@ def test_photographs_that_do_not_decode_are_left_out_by_name(photographs: Path, 
     assert found.images == 22
     assert [line.partition(": ")[0] for line in bad] == [str(first), str(second)]
     assert bad[0].endswith("it has zero bytes")
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("statistics.json", b""),
-        ("statistics.json", b"[]"),
-        ("statistics.json", json.dumps({"images": 3, "mean": [1, 2], "stdevs": [1, 2, 3], "eigenvectors": []}).encode()),
-        ("mean_image.npy", None),
-        ("mean_image.npy", b"\x93NUMPY"),
-    ],
-)
-def test_broken_files_are_named(prepared: Path, tmp_path: Path, name: str, content: bytes | None) -> None:
-    copy = shutil.copytree(prepared, tmp_path / "set")
-    (copy / name).unlink()
-    if content is not None:
-        (copy / name).write_bytes(content)
-    with pytest.raises(UsageError, match=re.escape(f"{copy / name}: unreadable") + ".*--recompute --store"):
-        read_statistics(copy)
 
 
 def test_nothing_but_noise(tmp_path: Path) -> None:
