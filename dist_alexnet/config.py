@@ -92,7 +92,7 @@ class AugmentConfig:
 
     crop: bool = True  # a random crop of model.image_size; false: the centre
     mirror: bool = True  # left-right with probability one half
-    color: Literal["paper", "code", "none"] = "none"  # PCA noise: by eigenvalues | by standard deviations, as the code | none
+    color: Literal["paper", "code", "off", "none"] = "off"  # PCA noise: by eigenvalues | by standard deviations | off | off, as of old
     color_std: float = 0.1  # standard deviation of the random multipliers of the colour noise
     until_epoch: float | None = None  # colour noise before this epoch only, as the authors' last stages were trained; null: always
     divide: float | None = None  # of images with noise, after it; null: 1.1 with color=code, as the code did, else 1

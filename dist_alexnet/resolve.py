@@ -18,11 +18,16 @@ QUICKSTART, PAPER = "quickstart", "alexnet_2012"
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without dates: a folder may be called 2012-09-30."""
+    """YAML without dates, for a folder may be called 2012-09-30, and without on, off, yes and no for true and false, as YAML 1.2.
+
+    So `off` is a choice of data.augment.color. Settings that are true or false take these words all the same: OmegaConf knows them.
+    """
 
 
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+    first: [
+        (tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp") and not (tag.endswith(":bool") and first in "yYnNoO")
+    ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 

@@ -49,7 +49,7 @@ def draw(
     """
     still = center(len(positions), max_offset)
     word_y, word_x, word_mirror, _ = _words(seed, positions // config.crop_chunk, GEOMETRY)
-    noisy = np.full(len(positions), config.color != "none")
+    noisy = np.full(len(positions), config.color in ("paper", "code"))
     if config.until_epoch is not None:
         noisy &= positions < config.until_epoch * num_images
     divide = config.divide if config.divide is not None else (CODE_DIVIDE if config.color == "code" else 1.0)

@@ -133,6 +133,20 @@ def test_dollars_are_taken_literally_in_files_overrides_and_options() -> None:
     assert resolve({}, ["data.path=${oc.env:HOME}", "strategy.options.x=['${']"]).strategy.options == {"x": ["${"]}
 
 
+@pytest.mark.parametrize(("word", "means"), [("off", "off"), ("'off'", "off"), ("none", "none")])
+def test_colour_noise_is_switched_off_by_that_word(word: str, means: str, tmp_path: Path) -> None:
+    """YAML 1.1 takes a bare `off` for false. Checkpoints of earlier versions say none."""
+    (tmp_path / "mine.yaml").write_text(f"data: {{augment: {{color: {word}}}}}")
+    for config in (resolve({}, [f"data.augment.color={word}"]), resolve(read_preset(str(tmp_path / "mine.yaml")), [])):
+        assert config.data.augment.color == means
+        assert resolve(yaml.safe_load(to_yaml(config)), []) == config
+
+
+@pytest.mark.parametrize(("word", "means"), [("on", True), ("yes", True), ("True", True), ("off", False), ("NO", False), ("false", False)])
+def test_what_is_true_or_false_takes_any_word_for_it(word: str, means: bool) -> None:
+    assert resolve({}, [f"data.augment.mirror={word}"]).data.augment.mirror is means
+
+
 def test_an_unknown_preset_names_the_closest() -> None:
     with pytest.raises(UsageError, match="no preset and no file 'quikstart'; did you mean 'quickstart'"):
         read_preset("quikstart")

@@ -55,7 +55,7 @@ def test_only_the_noise_of_the_authors_code_is_followed_by_a_division_unless_it_
     def divided(**config):
         return set(draw(AugmentConfig(**config), 0, MANY, EPOCH, 32).divide.tolist())
 
-    assert [divided(color=color) for color in ("paper", "code", "none")] == [{1.0}, {np.float32(1.1)}, {1.0}]
+    assert [divided(color=color) for color in ("paper", "code", "off", "none")] == [{1.0}, {np.float32(1.1)}, {1.0}, {1.0}]
     assert divided(color="paper", divide=3.0) == {3.0}
 
 

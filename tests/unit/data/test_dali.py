@@ -41,7 +41,7 @@ def joined(batches_of_ranks):
 
 
 @pytest.mark.parametrize("size", [47, 48, 63, 64])
-@pytest.mark.parametrize("color", ["none", "paper", "code"])
+@pytest.mark.parametrize("color", ["off", "paper", "code"])
 def test_crop_mirror_noise_and_mean_are_exact(lossless, size, color):
     augment = AugmentConfig(color=color)
     batch = take(loader(lossless, size=size, augment=augment, std=2.0, mean=[10, 20, 30.5]).train_batches(80, slice(0, 80), 240), 1)[0]
