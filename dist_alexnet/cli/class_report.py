@@ -8,7 +8,7 @@ from typing import Any
 from dist_alexnet.config import UsageError
 
 CLASS_COLUMNS = ("class", "name", "images", "top1_error", "top5_error")
-CONFUSION_COLUMNS = ("true", "predicted", "images")
+CONFUSION_COLUMNS = ("true", "predicted", "images", "true_name", "predicted_name")
 WORST = 5
 
 Row = Mapping[str, Any]
@@ -39,7 +39,7 @@ def check_files(files: Mapping[str, Path | None]) -> None:
             file.unlink()  # an evaluation that fails leaves nothing
 
 
-def class_rows(classes: Sequence[str], by_class: Row, class_names: Mapping[str, str] | None = None) -> list[Row]:
+def class_rows(classes: Sequence[str], by_class: Row, class_names: Mapping[str, str]) -> list[Row]:
     """A row for each class, in the order of the labels; errors are shares, or None where the class has no images.
 
     Args:
@@ -48,15 +48,16 @@ def class_rows(classes: Sequence[str], by_class: Row, class_names: Mapping[str, 
         class_names: what the classes are called in words, where a data set says so.
     """
     numbers = zip(*(by_class[column] for column in CLASS_COLUMNS[2:]), strict=True)
-    words = class_names or {}
-    return [dict(zip(CLASS_COLUMNS, (one, words.get(one, ""), *values), strict=True)) for one, values in zip(classes, numbers, strict=True)]
+    named = [(one, class_names.get(one, "")) for one in classes]
+    return [dict(zip(CLASS_COLUMNS, (*names, *values), strict=True)) for names, values in zip(named, numbers, strict=True)]
 
 
-def confusion_rows(classes: Sequence[str], confusions: Sequence[tuple[int, int | None, int]]) -> list[Row]:
+def confusion_rows(classes: Sequence[str], confusions: Sequence[tuple[int, int | None, int]], class_names: Mapping[str, str]) -> list[Row]:
     """A row for each pair that occurs, the most frequent first, then by name; `predicted` is None where the scores are no numbers."""
     cells = [(classes[true], None if taken is None else classes[taken], images) for true, taken, images in confusions]
     cells.sort(key=lambda cell: (-cell[2], cell[0], cell[1] or ""))
-    return [dict(zip(CONFUSION_COLUMNS, cell, strict=True)) for cell in cells]
+    named = [(*cell, class_names.get(cell[0], ""), class_names.get(cell[1] or "", "")) for cell in cells]
+    return [dict(zip(CONFUSION_COLUMNS, cell, strict=True)) for cell in named]
 
 
 def worst_classes(rows: Sequence[Row]) -> list[str]:

@@ -62,9 +62,9 @@ def evaluate(
     used = [str(path) for path in prepared.job.checkpoints]
     result: dict[str, Any] = {"checkpoints": used, "views": views.value, **summary["val"]}
     if per_class:
-        result["per_class"] = class_rows(prepared.classes, summary["by_class"])
+        result["per_class"] = class_rows(prepared.classes, summary["by_class"], prepared.class_names)
     if confusion:
-        result["confusion"] = confusion_rows(prepared.classes, summary["confusions"])
+        result["confusion"] = confusion_rows(prepared.classes, summary["confusions"], prepared.class_names)
     print(json.dumps(result, indent=2) if as_json else _text(result))
     if per_class:
         write("--per-class", per_class, CLASS_COLUMNS, result["per_class"])

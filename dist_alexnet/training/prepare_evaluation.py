@@ -1,6 +1,6 @@
 """What can be refused of an evaluation is refused here, before a process or a minute is spent."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -33,6 +33,7 @@ class PreparedEvaluation:
     job: EvaluationJob
     launcher: Launcher
     classes: Sequence[str]  # names, by label
+    class_names: Mapping[str, str]  # of a class, in words, where the images that are evaluated say so
 
 
 def prepare_evaluation(request: EvaluationRequest, directory: RunDirectory) -> PreparedEvaluation:
@@ -50,14 +51,13 @@ def prepare_evaluation(request: EvaluationRequest, directory: RunDirectory) -> P
     launcher.validate()
     in_a_run = checkpoints[0].parent.name == "checkpoints"
     folder = checkpoints[0].parent.parent.parent if in_a_run else OUTPUT_DIR.absolute()
-    data, train, _ = open_sets(config, folder, instead="--data with the set to evaluate on; `data synth` makes one anywhere")
+    data, train, val = open_sets(config, folder, instead="--data with the set to evaluate on; `data synth` makes one anywhere")
     config = settle_classes(config, train, data)
     for checkpoint in dict.fromkeys(checkpoints):
         check_same_network(config, checkpoint, train)
     directory.create()
-    return PreparedEvaluation(
-        EvaluationJob(config, directory, data, checkpoints, request.views, request.confusion), launcher, train.classes
-    )
+    job = EvaluationJob(config, directory, data, checkpoints, request.views, request.confusion)
+    return PreparedEvaluation(job, launcher, train.classes, val.class_names)
 
 
 def check_averaging(checkpoints: Sequence[Path], overrides: Sequence[str]) -> None:

@@ -52,6 +52,9 @@ def test_training_and_ten_views(prepared: Path, workplace: Path, dist_alexnet: C
     with (workplace / "classes.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [len(rows), sum(int(row["images"]) for row in rows)] == [CLASSES, VAL]
+    assert [row["name"] for row in rows] == [f"words of {row['class']}" for row in rows]
+    with (workplace / "confusion.csv").open() as file:
+        assert all(row["predicted_name"] == f"words of {row['predicted']}" for row in csv.DictReader(file))
 
 
 def test_a_bad_image_is_counted_and_one_too_many_ends_the_run(prepared: Path, workplace: Path, dist_alexnet: Command) -> None:

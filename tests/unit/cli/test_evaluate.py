@@ -66,9 +66,15 @@ def test_the_errors_of_classes(tmp_path: Path) -> None:
 
 
 def test_confusions_are_in_order(tmp_path: Path) -> None:
-    rows = confusion_rows(CLASSES[:2], [(0, 0, 3), (0, None, 3), (1, 0, 2), (1, 1, 7)])
+    rows = confusion_rows(CLASSES[:2], [(0, 0, 3), (0, None, 3), (1, 0, 2), (1, 1, 7)], {"ant": "emmet, pismire"})
     write("--confusion", tmp_path / "x.csv", CONFUSION_COLUMNS, rows)
-    assert (tmp_path / "x.csv").read_text() == "true,predicted,images\nbee,bee,7\nant,,3\nant,ant,3\nbee,ant,2\n"
+    assert (tmp_path / "x.csv").read_text() == (
+        "true,predicted,images,true_name,predicted_name\n"
+        "bee,bee,7,,\n"
+        'ant,,3,"emmet, pismire",\n'
+        'ant,ant,3,"emmet, pismire","emmet, pismire"\n'
+        'bee,ant,2,,"emmet, pismire"\n'
+    )
 
 
 def test_the_worst_classes() -> None:
@@ -79,7 +85,7 @@ def test_the_worst_classes() -> None:
         "  ant emmet          top-1 error  25.00%   top-5 error   0.00%   4 images",
     ]
     many = {"images": [1, 3, 2, 1, 1, 1, 1], "top1_error": [1.0] * 7, "top5_error": [0.0] * 7}
-    shown = worst_classes(class_rows(list("gfedcba"), many))
+    shown = worst_classes(class_rows(list("gfedcba"), many, {}))
     assert [line.split()[0] for line in shown] == ["worst", "f", "e", "a", "b", "c"]
     assert worst_classes([]) == []
 
