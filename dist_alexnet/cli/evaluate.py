@@ -60,7 +60,7 @@ def evaluate(
     request = EvaluationRequest(checkpoints, typed, {Views.center: 1, Views.ten: 10}[views], confusion is not None)
     prepared, summary = _run(request)
     used = [str(path) for path in prepared.job.checkpoints]
-    result: dict[str, Any] = {"checkpoints": used, "views": views.value, **summary["val"]}
+    result: dict[str, Any] = {"checkpoints": used, "views": views.value, **summary["val"], "bad_image_names": summary["bad_images"]}
     if per_class:
         result["per_class"] = class_rows(prepared.classes, summary["by_class"], prepared.class_names)
     if confusion:
@@ -106,7 +106,7 @@ def _text(result: dict[str, Any]) -> str:
     lines = [*result["checkpoints"], f"{of}, {crops}, {result['images']:,} images"]
     lines.append(f"top-1 error {result['top1_error']:.2%}   top-5 error {result['top5_error']:.2%}   loss {result['loss']:.4f}")
     if result["bad_images"]:
-        lines.append(f"{result['bad_images']:,} images could not be decoded and are left out")
+        lines.append(f"{result['bad_images']:,} images could not be decoded and are left out, the first: {result['bad_image_names'][0]}")
     return "\n".join([*lines, *worst_classes(result.get("per_class", []))])
 
 

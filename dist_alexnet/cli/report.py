@@ -120,6 +120,8 @@ class RunReport:
         table.add_row("peak memory of a rank", f"{summary['peak_memory_bytes'] / 2**20:,.0f} MiB")
         table.add_row("wall time", f"{summary['wall_seconds']:.1f} s")
         self._console.print(table)
+        if bad := summary["bad_images"]:
+            self.say(f"{len(bad):,} images could not be read or decoded, the first: {bad[0]}; summary.json names them all")
         self.say(f"written to {_relative(directory)}")
 
     def _advance(self, record: dict[str, Any], numbers: list[str]) -> None:

@@ -12,6 +12,7 @@ from dist_alexnet.model.network import Network
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.telemetry.metrics import MetricsFile
 from dist_alexnet.training.agreement import Agreement
+from dist_alexnet.training.bad_images import BadImages
 from dist_alexnet.training.checkpoint import load_tensors
 from dist_alexnet.training.evaluation import evaluate
 from dist_alexnet.training.job import EvaluationJob, Job
@@ -53,7 +54,10 @@ def evaluate_rank(job: EvaluationJob) -> None:
         agreement = Agreement(world, config.launch.timeout_s)
         with closing(loader.eval_batches(config.train.global_batch, strategy.rows, job.views)) as batches:
             tally = evaluate(strategy, networks, batches, agreement, job.views, job.confusion)
+        bad = BadImages([loader], agreement, config.data.max_bad, tell=lambda name: None)
+        bad.share()
         result: dict[str, Any] = {"status": "completed", "val": tally.validation().as_dict(), "by_class": tally.by_class()}
+        result["bad_images"] = bad.known
         if job.confusion:
             result["confusions"] = tally.confusions()
         if world.rank == 0:

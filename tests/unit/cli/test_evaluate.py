@@ -99,6 +99,7 @@ def test_what_is_said() -> None:
         "loss": 1.5,
         "images": 4000,
         "bad_images": 0,
+        "bad_image_names": [],
     }
     assert _text(result).splitlines() == [
         "a",
@@ -106,6 +107,7 @@ def test_what_is_said() -> None:
         "average of 2 checkpoints, ten views, 4,000 images",
         "top-1 error 50.00%   top-5 error 25.00%   loss 1.5000",
     ]
-    one = _text({**result, "checkpoints": ["a"], "views": "center", "bad_images": 1000}).splitlines()
+    bad = {"bad_images": 1000, "bad_image_names": ["x/00000.arrow row 0 (a/1.jpg): it does not decode"]}
+    one = _text({**result, "checkpoints": ["a"], "views": "center", **bad}).splitlines()
     assert one[1] == "1 checkpoint, centre crop, 4,000 images"
-    assert one[3] == "1,000 images could not be decoded and are left out"
+    assert one[3] == "1,000 images could not be decoded and are left out, the first: x/00000.arrow row 0 (a/1.jpg): it does not decode"

@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from dist_alexnet.cli.report import RunReport
 from dist_alexnet.config import Config, LaunchConfig
 from dist_alexnet.parallel.explain import plan
+from dist_alexnet.telemetry.clock import PHASES
 
 RECORD = {
     "kind": "train",
@@ -69,3 +70,23 @@ def test_names_are_shown_as_they_are(name: str, capsys: pytest.CaptureFixture[st
     assert f"preset      {name}.yaml" in out
     assert f"run         {Path('runs') / name}" in out
     assert f"written to {name}" in out
+
+
+@pytest.mark.parametrize(
+    ("bad", "line"),
+    [
+        ([], []),
+        (["a.jpg: gone", "b.jpg: gone"], ["2 images could not be read or decoded, the first: a.jpg: gone; summary.json names them all"]),
+    ],
+)
+def test_images_that_went_bad_have_a_line_below_the_table(bad: list[str], line: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    summary = {
+        **dict.fromkeys(("steps", "epoch", "images", "total_ips", "compute_ips", "peak_memory_bytes", "wall_seconds"), 1),
+        **{"strategy": "single", "world_size": 1, "device": "cpu", "status": "completed", "val": None, "final_loss": None},
+        "phase_seconds": dict.fromkeys(PHASES, 0.0),
+        "exchange_bytes_per_step": {},
+        "bad_images": bad,
+    }
+    RunReport(as_json=False).result(summary, Path("runs") / "x")
+    below = capsys.readouterr().out.partition("wall time")[2].splitlines()[1:]
+    assert [text for text in below if text.strip()] == [*line, "written to runs/x"]

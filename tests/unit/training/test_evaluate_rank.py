@@ -22,6 +22,7 @@ class FakeLoader:
     """Three images, the last of which does not decode."""
 
     asked: ClassVar[list[tuple[Any, ...]]] = []
+    bad: ClassVar[list[str]] = ["the third: it does not decode"]
 
     def __init__(self, *arguments: object) -> None:
         pass
@@ -56,5 +57,6 @@ def test_ten_views_of_each_image_are_asked_for_and_counted_once(job: EvaluationJ
     assert summary["val"] == pytest.approx(
         {"top1_error": 0.75, "top5_error": 0, "loss": torch.tensor(4.0).log().item(), "images": 2, "bad_images": 1}, rel=1e-6
     )
+    assert summary["bad_images"] == ["the third: it does not decode"]
     assert summary["by_class"] == {"images": [1, 0, 0, 1], "top1_error": [0.75, None, None, 0.75], "top5_error": [0, None, None, 0]}
     assert summary["confusions"] == [[0, 0, 1], [3, 0, 1]]
