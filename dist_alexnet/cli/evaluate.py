@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 import tempfile
 from enum import Enum
@@ -73,20 +74,28 @@ def evaluate(
 
 
 def _run(request: "EvaluationRequest") -> "tuple[PreparedEvaluation, dict[str, Any]]":
-    """Evaluate in a folder that is gone afterwards."""
+    """Evaluate in a folder that is gone afterwards, unless the ranks failed and what went wrong is told by the logs in it."""
     from dist_alexnet.training.driver import execute
     from dist_alexnet.training.job import RunDirectory, TrainingFailed
     from dist_alexnet.training.prepare_evaluation import prepare_evaluation
     from dist_alexnet.training.worker import evaluate_rank
 
-    with tempfile.TemporaryDirectory(prefix="dist-alexnet-eval-") as folder:
-        prepared = prepare_evaluation(request, RunDirectory(Path(folder)))
-        job = prepared.job
-        try:
-            summary, _ = execute(partial(evaluate_rank, job), job.directory, prepared.launcher, lambda record: None, _warn, saves=False)
-        except TrainingFailed as error:
-            print(f"{error.trace}error: {error}", file=sys.stderr)
-            sys.exit(error.exit_code)
+    try:
+        directory = RunDirectory(Path(tempfile.mkdtemp(prefix="dist-alexnet-eval-")))
+    except OSError as error:
+        raise UsageError(f"no temporary folder can be made ({error.strerror}); set TMPDIR to a folder with room") from None
+    told = ""
+    try:
+        prepared = prepare_evaluation(request, directory)
+        function = partial(evaluate_rank, prepared.job)
+        summary, _ = execute(function, directory, prepared.launcher, lambda record: None, _warn, saves=False)
+    except TrainingFailed as error:
+        told = f"{error.trace}error: {error}"
+        print(told, file=sys.stderr)
+        sys.exit(error.exit_code)
+    finally:
+        if str(directory.path) not in told:
+            shutil.rmtree(directory.path, ignore_errors=True)
     return prepared, summary
 
 

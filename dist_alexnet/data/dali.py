@@ -81,7 +81,7 @@ class DaliDecoder:
                     return
                 except RuntimeError as error:
                     if name := self._undecodable(scheduled):
-                        fix = "run `dist-alexnet data verify` on the set, mend or prepare it again, then go on with --resume"
+                        fix = "run `dist-alexnet data verify` on the set, mend or prepare it again"
                         raise UsageError(f"{name}: it does not decode; {fix}") from error
                     raise
                 yield scheduled.popleft()[0], outputs

@@ -83,5 +83,5 @@ def check_bad(bad: list[str], max_bad: int) -> None:
     if len(bad) > max_bad:
         raise TooManyBadImages(
             f"{bad[-1]}; {len(bad)} images are bad, and data.max_bad={max_bad}: run `dist-alexnet data verify` on the set and prepare "
-            "it again, or type a larger data.max_bad, then go on with --resume"
+            "it again, or type a larger data.max_bad"
         )

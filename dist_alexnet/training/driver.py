@@ -121,7 +121,7 @@ def execute(
         hint = "; --resume auto goes back to the last checkpoint" if saves else ""
         raise TrainingFailed(f"stopped at once{hint}", exit_code=exit_code)
     if ranks.error:
-        raise _explain(ranks.error, directory) from ranks.error
+        raise _explain(ranks.error, directory, saves) from ranks.error
     summary: Record = json.loads(directory.summary.read_text())
     return summary, exit_code if summary["status"] == "stopped" else 0
 
@@ -150,14 +150,17 @@ def _follow(directory: RunDirectory, seen: int, follow: Callable[[Record], None]
     return seen + len(whole) + 1 if whole else seen
 
 
-def _explain(error: BaseException, directory: RunDirectory) -> BaseException:
-    """The first thing that went wrong, in one line, with the place to read on."""
+def _explain(error: BaseException, directory: RunDirectory, saves: bool) -> BaseException:
+    """The first thing that went wrong, in one line, with the place to read on; and how to go on, where checkpoints are saved."""
     failure = None if isinstance(error, TrainingFailed) and error.killed else RankFailure.first(directory)
     if shutil.disk_usage(directory.path).free < FULL_DISK_BYTES:
-        return TrainingFailed(f"no space is left on the disk of {directory.path}; make room, then --resume auto")
+        again = "--resume auto" if saves else "run this again"
+        return TrainingFailed(f"no space is left on the disk of {directory.path}; make room, then {again}")
     if failure is None:
         return error if not isinstance(error, TrainingFailed) else TrainingFailed(f"{error}; logs: {directory.log(0).parent}")
     told = f"rank {failure.rank} failed: {failure.message}"
+    if failure.kind == TooManyBadImages.__name__ and saves:
+        return TrainingFailed(f"{told}, then --resume auto")
     if failure.kind in (NonFiniteLoss.__name__, UsageError.__name__, TooManyBadImages.__name__):  # its message says all
         return TrainingFailed(told)
     return TrainingFailed(f"{told}; its log: {directory.log(failure.rank)}", trace=failure.trace)

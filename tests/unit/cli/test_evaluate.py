@@ -2,13 +2,18 @@
 
 import csv
 import os
+import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from dist_alexnet.cli.class_report import CLASS_COLUMNS, CONFUSION_COLUMNS, check_files, class_rows, confusion_rows, worst_classes, write
-from dist_alexnet.cli.evaluate import _split, _text
+from dist_alexnet.cli.evaluate import _run, _split, _text
 from dist_alexnet.config import UsageError
+from dist_alexnet.training import driver, prepare_evaluation
+from dist_alexnet.training.job import RunDirectory, TrainingFailed
+from dist_alexnet.training.prepare_evaluation import EvaluationRequest
 
 CLASSES = ["ant", "bee", 'c, "d"\udcff\n']
 BY_CLASS = {"images": [4, 0, 2], "top1_error": [0.25, None, 0.5], "top5_error": [0.0, None, 0.5]}
@@ -111,3 +116,31 @@ def test_what_is_said() -> None:
     one = _text({**result, "checkpoints": ["a"], "views": "center", **bad}).splitlines()
     assert one[1] == "1 checkpoint, centre crop, 4,000 images"
     assert one[3] == "1,000 images could not be decoded and are left out, the first: x/00000.arrow row 0 (a/1.jpg): it does not decode"
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_logs_of_an_evaluation_that_failed_stay_if_they_are_named(
+    named: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(function: object, directory: RunDirectory, *rest: object, saves: bool) -> None:
+        directory.create()
+        directory.log(0).write_text("what happened")
+        raise TrainingFailed(f"rank 0 failed; its log: {directory.log(0)}" if named else "stopped at once", exit_code=1 if named else 130)
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(driver, "execute", fail)
+    monkeypatch.setattr(prepare_evaluation, "prepare_evaluation", lambda request, directory: SimpleNamespace(job=None, launcher=None))
+    with pytest.raises(SystemExit) as ended:
+        _run(EvaluationRequest([], []))
+    told = capsys.readouterr().err
+    if named:
+        assert Path(told.partition("its log: ")[2].strip()).read_text() == "what happened"
+    else:
+        assert (told, list(tmp_path.iterdir())) == ("error: stopped at once\n", [])
+    assert ended.value.code == (1 if named else 130)
+
+
+def test_no_room_for_a_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(UsageError, match="no temporary folder can be made .*; set TMPDIR"):
+        _run(EvaluationRequest([], []))

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from dist_alexnet.data.image_set import TooManyBadImages
+from dist_alexnet.training import driver
+from dist_alexnet.training.job import RankFailure, RunDirectory
+
 RUN = """
 import multiprocessing, os, sys, threading, time
 from pathlib import Path
@@ -97,3 +101,15 @@ def test_a_signal_that_is_sent_twice_asks_once(tmp_path: Path) -> None:
         run.communicate(timeout=2)
     run.kill()
     assert "kill" not in run.communicate(timeout=10)[0]
+
+
+@pytest.mark.parametrize("saves", [True, False])
+def test_only_what_saves_checkpoints_can_be_resumed(tmp_path: Path, saves: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    directory.create()
+    RankFailure.record(directory, 0, TooManyBadImages("x.jpg: gone; type a larger data.max_bad"))
+    rest = ", then --resume auto" if saves else ""
+    assert str(driver._explain(Exception(), directory, saves)) == f"rank 0 failed: x.jpg: gone; type a larger data.max_bad{rest}"
+    monkeypatch.setattr(driver, "FULL_DISK_BYTES", 2**80)
+    rest = "--resume auto" if saves else "run this again"
+    assert str(driver._explain(Exception(), directory, saves)).endswith(f"make room, then {rest}")
