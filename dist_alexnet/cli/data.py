@@ -1,10 +1,6 @@
 """`dist-alexnet data`: make, prepare, check and measure data sets."""
 
 import json
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,9 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from dist_alexnet.cli import data_bench, data_stats, options
+from dist_alexnet.cli.progress import progress_bar
 from dist_alexnet.config import UsageError
-
-LINE_S = 30  # between two lines of progress where there is no terminal
 
 app = typer.Typer(help="Make, prepare, check and measure data sets.", no_args_is_help=True)
 app.command("stats")(data_stats.stats)
@@ -90,37 +85,3 @@ def verify(
         print(f"{len(found.faults)} faults, {len(found.duplicates)} contents that come more than once")
     if found.faults or (strict and found.duplicates):
         raise typer.Exit(1)
-
-
-@contextmanager
-def progress_bar(label: str, unit: str = "images") -> Iterator[Callable[[int, int], None]]:
-    """A bar with rate and time left on a terminal; elsewhere a line every half minute, on stderr."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-    from rich.text import Text
-
-    class Rate(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            return Text(f"{task.speed:,.0f} {unit}/s" if task.speed else "")
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(label, total=None)
-        lines = _lines(label, unit)
-        yield lambda done, total: bar.update(task, completed=done, total=total) if console.is_terminal else lines(done, total)
-
-
-def _lines(label: str, unit: str) -> Callable[[int, int], None]:
-    started = time.monotonic()
-    told, first = started, -1
-
-    def tell(done: int, total: int) -> None:
-        nonlocal told, first
-        first = done if first < 0 else first
-        now = time.monotonic()
-        if now - told >= LINE_S and done > first:
-            told, rate = now, (done - first) / (now - started)
-            print(f"{label}: {done:,} of {total:,}, {rate:,.0f} {unit}/s, {(total - done) / rate / 60:.0f} minutes left", file=sys.stderr)
-
-    return tell

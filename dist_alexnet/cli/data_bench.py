@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from dist_alexnet.cli import options
+from dist_alexnet.cli.progress import progress_bar
 from dist_alexnet.config import UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ def bench(
     preset alexnet_2012, and any setting of it may be typed.
     """
     typed = options.as_overrides(locals())
-    from dist_alexnet.cli.data import progress_bar
     from dist_alexnet.data.bench import measure
 
     if not 0 < seconds < float("inf") or rounds < 1:

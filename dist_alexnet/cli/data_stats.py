@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dist_alexnet.cli import options
+from dist_alexnet.cli.progress import progress_bar
 from dist_alexnet.config import UsageError
 
 if TYPE_CHECKING:
@@ -51,7 +52,6 @@ def stats(
 
 def _statistics(data: Path, recompute: bool, size: int, workers: int) -> "tuple[Statistics, list[str], bool]":
     """Statistics, images that were left out, and whether they had to be computed."""
-    from dist_alexnet.cli.data import progress_bar
     from dist_alexnet.data.image_set import open_split
     from dist_alexnet.data.photograph import MAX_SIDE
     from dist_alexnet.data.stats import compute

@@ -32,7 +32,7 @@ PART = 32  # photographs that a worker takes at a time
 SHARD_IMAGES = {"jpeg": 4096, "raw": 1024, "original": 1024}  # 100 to 200 MB each for ImageNet
 QUARANTINE = "quarantine.csv"
 
-Tell = Callable[[int, int], None]
+Tell = Callable[[int, int | None], None]
 
 
 @dataclass
@@ -75,7 +75,7 @@ def prepare(
         shard_images: images per shard; None: SHARD_IMAGES.
         workers: processes; None: one per core.
         strict: do not complete a set with files left out.
-        tell: called with the number of photographs done and of all.
+        tell: called with the number of photographs done and of all; while the source is opened, of those found so far and None.
 
     Raises:
         UsageError: a number makes no sense, the source is none, the target is not empty, an attempt with other settings lies there,
@@ -88,7 +88,7 @@ def prepare(
         raise UsageError(f"{target}: it is complete already; look at it with `dist-alexnet data verify {target}`, or name a new folder")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target}: it exists and is not empty; name a new folder, or delete this one first")
-    photographs = open_source(source)
+    photographs = open_source(source, lambda found: tell(found, None))
     shard_images = shard_images or SHARD_IMAGES[storage.encoding]
     begun = Begun(target.with_name(f"{target.name}.unfinished"), photographs, storage, shard_images)
     try:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.image_set import Encoding, ImageError
 from dist_alexnet.data.sources.devkit import DEVKIT, VAL_FILE, find_devkit, open_devkit
-from dist_alexnet.data.sources.photographs import SPLITS, FileParts, FileSpan, Source, Split
+from dist_alexnet.data.sources.photographs import FileParts, FileSpan, Found, Source, Split, tell_nobody
 from dist_alexnet.data.statistics import Statistics, read_statistics
 
 EXTENSIONS = (".jpeg", ".jpg", ".png")
@@ -23,6 +23,7 @@ class ClassFolder:
         root: the folder that holds train/ and the split.
         split: "train" or "val". The classes are those of train/ in both; val/ may lack some. A flat val/ of ILSVRC is understood when
             the development kit lies in the root.
+        tell: called after each class.
 
     Raises:
         UsageError: no classes, no images, a class that train/ lacks or has no images of, images outside class folders, a
@@ -32,7 +33,7 @@ class ClassFolder:
     encoding: Encoding = "original"
     prepared_size: int | None = None
 
-    def __init__(self, root: Path, split: Split) -> None:
+    def __init__(self, root: Path, split: Split, tell: Found = tell_nobody) -> None:
         self._root, self.folder = root, root / split
         self.class_names: dict[str, str] = {}  # where a development kit was read
         self.classes = class_names(root / "train")
@@ -54,6 +55,7 @@ class ClassFolder:
                 raise UsageError(f"{self.folder / name}: no image of this class; add {'/'.join(EXTENSIONS)} files or delete the folder")
             self._files += [f"{name}/{file}" for file in files]
             labels += [number[name]] * len(files)
+            tell(len(labels))
         if not labels:
             raise UsageError(f"{self.folder}: its class folders hold no {'/'.join(EXTENSIONS)} files; add some")
         self.labels = np.array(labels, np.int64)
@@ -98,9 +100,10 @@ class ClassFolder:
         return self.folder / self._files[index]
 
 
-def open_folder(root: Path) -> Source:
+def open_folder(root: Path, tell: Found = tell_nobody) -> Source:
     """A folder of class folders as a source (UsageError as of ClassFolder)."""
-    train, val = (ClassFolder(root, split) for split in SPLITS)
+    train = ClassFolder(root, "train", tell)
+    val = ClassFolder(root, "val", lambda found: tell(len(train) + found))
     return Source(train.classes, {"train": train, "val": val}, val.class_names)
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dist_alexnet.config import UsageError
+from dist_alexnet.data.sources.photographs import Found, tell_nobody
 from dist_alexnet.data.sources.tables import UNREADABLE, open_rows
 
 SYNSET = r"^(?:.*/)?(?:(?P<first>n\d{8})_[^/]*|[^/]*_(?P<last>n\d{8})\.\w+)$"  # for RE2
@@ -26,11 +27,12 @@ class Table:
     images: pa.LargeStringArray  # [N], paths of the images; null where there is none
 
 
-def read_table(paths: list[Path]) -> Table:
+def read_table(paths: list[Path], tell: Found = tell_nobody) -> Table:
     """What the files of a split say.
 
     Args:
         paths: all of them, in order.
+        tell: called after each.
 
     Raises:
         UsageError: a file is cut short, is not of this kind, or does not fit the others, or a label is missing or out of range.
@@ -52,6 +54,7 @@ def read_table(paths: list[Path]) -> Table:
         names = found
         sizes.append(rows.sizes)
         images += table["path"].cast(pa.large_string()).chunks
+        tell(sum(map(len, labels)))
     if not sum(map(len, labels)):
         raise UsageError(f"{paths[0]}: it has no rows, and no other file of the split has any; download them again")
     return Table(paths, sizes, names, np.concatenate(labels), pa.concat_arrays(images))

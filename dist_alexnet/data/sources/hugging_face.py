@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.sources.hub_table import Table, check_synsets, read_table, synsets_of
-from dist_alexnet.data.sources.photographs import Source
+from dist_alexnet.data.sources.photographs import Found, Source, tell_nobody
 from dist_alexnet.data.sources.tables import RowParts, RowSpan
 
 FILE = re.compile(r"(?:.+-)?(train|validation|test)-(\d{1,6})-of-(\d{1,6})(?:-[0-9a-f]+)?\.(?:parquet|arrow)")
@@ -68,7 +68,7 @@ def find_files(folder: Path) -> list[Path]:
     return []
 
 
-def open_hugging_face(folder: Path) -> Source:
+def open_hugging_face(folder: Path, tell: Found = tell_nobody) -> Source:
     """The files in a folder as a source. Its classes are synset ids where all paths of the training images tell them, else the names.
 
     Raises:
@@ -77,7 +77,8 @@ def open_hugging_face(folder: Path) -> Source:
     files = find_files(folder)
     if len(formats := {path.suffix: path.name for path in files}) > 1:
         raise UsageError(f"{folder}: it holds both {' and '.join(sorted(formats.values()))}; move those of one format elsewhere")
-    train, val = (read_table(_complete(folder, files, split)) for split in ("train", "validation"))
+    train = read_table(_complete(folder, files, "train"), tell)
+    val = read_table(_complete(folder, files, "validation"), lambda found: tell(len(train.labels) + found))
     if train.names != val.names:
         raise UsageError(f"{val.paths[0]}: its classes differ from those of {train.paths[0].name}; download all files of one version")
     if len(missing := np.flatnonzero(np.bincount(train.labels, minlength=len(train.names)) == 0)):

@@ -5,7 +5,7 @@ the validation images is flat and their labels are in the development kit (devki
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,11 @@ import numpy.typing as npt
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.sources.devkit import DEVKIT, SYNSET, VAL_FILE, find_devkit, open_devkit
-from dist_alexnet.data.sources.photographs import FileParts, FileSpan, Source
+from dist_alexnet.data.sources.photographs import FileParts, FileSpan, Found, Source, tell_nobody
 from dist_alexnet.data.sources.tar_members import Member, tar_members
 
 TRAIN, VAL = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
+TELL_EVERY = 100  # images: a second, where a disk has to seek each header
 SYNSET_FILE = re.compile(rf"{SYNSET.pattern}\.tar")
 
 
@@ -57,7 +58,7 @@ class ArchivedImages:
         return FileParts([FileSpan(self._archive, first, size) for first, size in places])
 
 
-def open_archives(folder: Path) -> Source:
+def open_archives(folder: Path, tell: Found = tell_nobody) -> Source:
     """The archives in a folder as a source. Reads every header in them: minutes for the training archive of 138 GB.
 
     Raises:
@@ -70,9 +71,9 @@ def open_archives(folder: Path) -> Source:
         raise UsageError(f"{folder}: {DEVKIT}.tar.gz is missing; the labels of the validation images are in it; put it beside the archives")
     devkit = open_devkit(path)
     known = sorted(devkit.words)
-    val = _open_val(folder / VAL)  # first, for the training archive takes longer
+    val = _open_val(folder / VAL, tell)  # first, for the training archive takes longer
     val_labels = devkit.labels([name.decode() for name in val.names], known, folder / VAL)
-    classes, labels, train = _open_train(folder / TRAIN)
+    classes, labels, train = _open_train(folder / TRAIN, tell, len(val.names))
     if extra := sorted(set(classes) - set(known)):
         raise UsageError(f"{folder / TRAIN}: class {extra[0]} is not in {path.name}; both must be of ILSVRC 2012, tasks 1 and 2")
     if missing := sorted(set(known) - set(classes)):
@@ -81,26 +82,35 @@ def open_archives(folder: Path) -> Source:
     return Source(classes, {"train": archived[TRAIN], "val": archived[VAL]}, devkit.words)
 
 
-def _open_val(path: Path) -> Places:
+def _open_val(path: Path, tell: Found) -> Places:
     with path.open("rb") as file:
-        members = tar_members(file, str(path), 0, path.stat().st_size)
+        members = _counted(tar_members(file, str(path), 0, path.stat().st_size), tell)
         return _places(members, VAL_FILE, str(path), "ILSVRC2012_val_00000001.JPEG")
 
 
-def _open_train(path: Path) -> tuple[list[str], npt.NDArray[np.int64], Places]:
-    """Classes, labels and images."""
+def _open_train(path: Path, tell: Found, found: int) -> tuple[list[str], npt.NDArray[np.int64], Places]:
+    """Classes, labels and images; `found` before them."""
     with path.open("rb") as file:
         archives = _places(tar_members(file, str(path), 0, path.stat().st_size), SYNSET_FILE, str(path), "n01440764.tar")
         classes = [name.decode().removesuffix(".tar") for name in archives.names]
         places = []
         for synset, start, size in zip(classes, archives.starts.tolist(), archives.sizes.tolist(), strict=True):
             where = f"{path}: {synset}.tar"
-            members = tar_members(file, where, start, start + size)
+            members = _counted(tar_members(file, where, start, start + size), tell, found)
             places.append(_places(members, re.compile(rf"{synset}_\d{{1,9}}\.JPEG"), where, f"{synset}_1.JPEG"))
+            found += len(places[-1].names)
     names, starts, sizes = (
         np.concatenate(columns) for columns in zip(*((each.names, each.starts, each.sizes) for each in places), strict=True)
     )
     return classes, np.repeat(np.arange(len(places)), [len(each.names) for each in places]), Places(names, starts, sizes)
+
+
+def _counted(members: Iterable[Member], tell: Found, found: int = 0) -> Iterator[Member]:
+    """The same members; tells of them as they are found, after `found` others."""
+    for number, member in enumerate(members, found + 1):
+        if number % TELL_EVERY == 0:
+            tell(number)
+        yield member
 
 
 def _places(found: Iterable[Member], pattern: re.Pattern[str], where: str, example: str) -> Places:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.sources import class_folder, hugging_face, ilsvrc
-from dist_alexnet.data.sources.photographs import Source
+from dist_alexnet.data.sources.photographs import Found, Source, tell_nobody
 
 FOLDERS, ARCHIVES, HUB = "train/<class>/ and val/<class>/", "the archives of ILSVRC 2012 (*.tar)", "the files of Hugging Face's imagenet-1k"
 SOURCES = f"a folder with {FOLDERS}, with {ARCHIVES} or with {HUB}"
 
-Kind = tuple[str, Callable[[Path], bool], Callable[[Path], Source]]  # in words, whether a folder holds it, how to open that
+Kind = tuple[str, Callable[[Path], bool], Callable[[Path, Found], Source]]  # in words, whether a folder holds it, how to open that
 
 KINDS: list[Kind] = [
     (FOLDERS, lambda folder: (folder / "train").is_dir() or (folder / "val").is_dir(), class_folder.open_folder),
@@ -19,8 +19,12 @@ KINDS: list[Kind] = [
 ]
 
 
-def open_source(path: str | Path) -> Source:
+def open_source(path: str | Path, tell: Found = tell_nobody) -> Source:
     """Photographs of a training and a validation set.
+
+    Args:
+        path: a folder.
+        tell: called now and then, for it takes minutes where each header of an archive has to be sought on a disk.
 
     Raises:
         UsageError: there is nothing of the kind, or of two kinds, or something is missing or does not fit together.
@@ -29,12 +33,12 @@ def open_source(path: str | Path) -> Source:
     if not path.is_dir():
         raise UsageError(f"{path}: there is no such folder; name {SOURCES}")
     try:
-        return _open(path)
+        return _open(path, tell)
     except OSError as error:
         raise UsageError(f"{error.filename or path}: {error.strerror}; a data set must be readable") from error
 
 
-def _open(path: Path) -> Source:
+def _open(path: Path, tell: Found) -> Source:
     if any(path.glob("*/00000.arrow")):
         raise UsageError(f"{path}: it holds shards already; name the folder of the photographs")
     found = [(words, read) for words, is_there, read in KINDS if is_there(path)]
@@ -43,4 +47,4 @@ def _open(path: Path) -> Source:
     if len(found) > 1:
         both = " and ".join(words for words, _ in found)
         raise UsageError(f"{path}: it holds {both}; move one of them elsewhere, for a source is {SOURCES}")
-    return found[0][1](path)
+    return found[0][1](path, tell)

@@ -1,7 +1,7 @@
 """What `data prepare` reads: the photographs of a data set in a fixed order, whatever they were delivered in."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 Split = Literal["train", "val"]
 SPLITS: tuple[Split, ...] = ("train", "val")
+Found = Callable[[int], None]  # called while a source is opened, with the number of photographs found so far
 
 
 class Part(Protocol):
@@ -44,6 +45,10 @@ class Source:
     classes: list[str]  # sorted; for ImageNet the synset ids
     splits: Mapping[Split, Photographs]  # both
     class_names: Mapping[str, str] = field(default_factory=dict)  # of a class, in words ("tench, Tinca tinca"), where they are known
+
+
+def tell_nobody(found: int) -> None:
+    """A Found for those who do not want to know."""
 
 
 @dataclass(frozen=True)

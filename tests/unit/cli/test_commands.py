@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import dist_alexnet
-from dist_alexnet.cli import evaluate, explain, options, train
+from dist_alexnet.cli import data, evaluate, explain, options, train
 from dist_alexnet.config import Config
 from dist_alexnet.resolve import resolve
 
@@ -119,6 +120,25 @@ def test_data_synth_and_prepare(tmp_path: Path, capsys: pytest.CaptureFixture[st
     code, out, _ = call(["data", "prepare", pictures, store, "--size", "40", "--workers", "1"], capsys, monkeypatch)
     assert (code, out) == (0, f"{store}: 9 training and 3 validation images\n")
     assert call(["data", "synth", pictures], capsys, monkeypatch)[0] == 2
+
+
+def test_where_there_is_no_terminal_progress_is_told_in_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([0, 10, 31, 100, 120, 140])
+    monkeypatch.setattr(data.time, "monotonic", lambda: next(seconds))
+    with data.progress_bar("preparing") as tell:
+        for found in (100, 200, 1_281_000):
+            tell(found, None)
+        for done in (50, 1000, 1250):
+            tell(done, 3650)
+    lines = ["looking for photographs: 1,281,000", "preparing: 1,250 of 3,650, 30 images/s, 1 minutes left"]
+    assert capsys.readouterr().err.splitlines() == lines
+
+
+def test_a_terminal_shows_how_many_photographs_are_found(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # which makes rich take anything for a terminal
+    with data.progress_bar("preparing") as tell:
+        tell(1_281_000, None)
+    assert re.search(r"looking for photographs .*1281000/\?", capsys.readouterr().err.replace("\x1b", ""))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from dist_alexnet.config import UsageError
+from dist_alexnet.data.sources import ilsvrc
 from dist_alexnet.data.sources.open import SOURCES, open_source
 from tests.unit.data.sources.hub_files import build_hub
 
@@ -17,6 +18,16 @@ NAMED = f"a folder with train/<class>/ and val/<class>/, with the archives of IL
 def test_the_three_are_recognised(photographs, built_archives, hub):
     assert [len(open_source(path).splits["train"]) for path in (photographs, built_archives, hub)] == [24, 60, 25]
     assert len(open_source(str(photographs)).splits["val"]) == 10
+
+
+def test_somebody_is_told_how_many_are_found(photographs, built_archives, hub, monkeypatch):
+    monkeypatch.setattr(ilsvrc, "TELL_EVERY", 30)
+    told = {path: [] for path in (photographs, built_archives, hub)}
+    for path, numbers in told.items():
+        open_source(path, numbers.append)
+    assert told[photographs] == [6, 12, 18, 24, 27, 29, 32, 34], "after each class, of training and then of validation"
+    assert told[built_archives] == [30, 60, 90], "40 of validation first, then 60 of training"
+    assert told[hub] == [9, 17, 25, 31, 36], "after each file"
 
 
 def test_nothing_that_is_known(tmp_path):
