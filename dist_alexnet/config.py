@@ -128,7 +128,7 @@ class SynthConfig:
 class DataConfig:
     """Where the images are and how they reach the network."""
 
-    path: str | None = None  # a folder with train/ and val/, of class folders or of shards; null: generate `data.synth`
+    path: str | None = None  # a folder of class folders, shards, ILSVRC archives or Arrow files; null: generate `data.synth`
     store_size: int = 256  # pixels, the shorter side that a photograph is scaled to before the crop
     mean: list[float] | None = None  # R, G, B grey levels (0-255) to subtract; null: what the next two lines say
     # The mean of each pixel, the central crop of it from every crop, as the authors' code | of each colour | the first where it is known

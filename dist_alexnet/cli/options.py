@@ -22,7 +22,9 @@ ShareDevice = Annotated[
     bool | None, typer.Option("--share-device", help="Let ranks share a CUDA device, over gloo: to show correctness, not for speed.")
 ]
 LauncherName = Annotated[str | None, typer.Option("--launcher", help=f"Who starts the ranks; installed: {_installed('launchers')}.")]
-Data = Annotated[Path | None, typer.Option("--data", help="Folder with train/ and val/: class folders, or shards from `data prepare`.")]
+Data = Annotated[
+    Path | None, typer.Option("--data", help="Folder of class folders, shards from `data prepare`, ILSVRC archives or Arrow files.")
+]
 OutputDir = Annotated[Path, typer.Option("--output-dir", help="Where run folders go.")]
 Batch = Annotated[int | None, typer.Option("-b", "--batch", help="Images per optimizer step over all ranks.")]
 Processes = Annotated[int | None, typer.Option("--workers", help="Processes; default: one per core.")]

@@ -1,5 +1,6 @@
 """What images there are: one interface over folders of photographs and over prepared shards, and the check of a data set's layout."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -7,11 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.sources.photographs import Split
+from dist_alexnet.data.sources.photographs import SPLITS, Split
 from dist_alexnet.data.statistics import Statistics, read_statistics
 
 Encoding = Literal["jpeg", "raw", "original"]  # squares as JPEG | squares as uint8 pixels | the files as they were delivered
-LAYOUT = "a data set is a folder with train/ and val/, each of one folder per class (train/cat/1.jpg) or of shards (*.arrow)"
+LAYOUT = (
+    "a data set is a folder with train/ and val/, each of one folder per class (train/cat/1.jpg) or of shards (*.arrow); "
+    "or with ILSVRC's archives or Hugging Face's Arrow files"
+)
 
 
 class ImageError(Exception):
@@ -60,7 +64,7 @@ def open_data(path: str | Path) -> tuple[ImageSet, ImageSet]:
     Raises:
         UsageError: something is missing, empty, incomplete or does not fit together.
     """
-    train, val = open_split(path, "train"), open_split(path, "val")
+    train, val = _open(Path(path), SPLITS)
     read_statistics(Path(path))  # not needed yet, but whether they are sound is
     if train.classes != val.classes or train.prepared_size != val.prepared_size:
         raise UsageError(f"{path}: train/ and val/ were not prepared together; prepare both from one source")
@@ -73,8 +77,16 @@ def open_split(path: str | Path, split: Split) -> ImageSet:
     Raises:
         UsageError: this split, or the list of classes in train/, is missing, empty, incomplete or cannot be read.
     """
+    return _open(Path(path), [split])[0]
+
+
+def _open(path: Path, splits: Sequence[Split]) -> list[ImageSet]:
+    from dist_alexnet.data.in_place import InPlace, find_in_place  # here, for it knows what an ImageSet is
+
     try:
-        return _open_split(Path(path), split)
+        if source := find_in_place(path):
+            return [InPlace(path, source, split) for split in splits]
+        return [_open_split(path, split) for split in splits]
     except OSError as error:
         raise UsageError(f"{error.filename or path}: {error.strerror}; a data set must be readable") from error
 

@@ -13,7 +13,6 @@ import hashlib
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from dist_alexnet.config import UsageError
 from dist_alexnet.data.image_set import ImageError
 from dist_alexnet.data.index import AGAIN, ShardEntry, read_index
 from dist_alexnet.data.sources.photographs import Split
-from dist_alexnet.data.statistics import Statistics, read_statistics
+from dist_alexnet.data.statistics import InFolder
 
 COLUMNS = [("image", pa.large_binary()), ("label", pa.int32()), ("name", pa.string())]
 Row = tuple[bytes, int, str]  # image, label, name
@@ -54,7 +53,7 @@ def _describe(path: Path) -> ShardEntry:
         return ShardEntry(len(batch), file.size, hashlib.sha256(file).hexdigest(), *places)
 
 
-class Shards:
+class Shards(InFolder):
     """The shards of one split, as an ImageSet.
 
     Raises:
@@ -69,7 +68,7 @@ class Shards:
             _check_length(path, entry)
         self.classes, self.class_names = index.classes, index.class_names
         self.encoding, self.prepared_size = index.encoding, index.size
-        self._root = root
+        self.root = root
         self._starts = np.cumsum([0, *(entry.images for entry in self.entries)])
         if not len(self):
             raise UsageError(f"{root / split}: it holds no images; {AGAIN}")
@@ -78,11 +77,6 @@ class Shards:
 
     def __len__(self) -> int:
         return int(self._starts[-1])
-
-    @cached_property
-    def statistics(self) -> Statistics | None:
-        """Of the training images, where they were computed (UsageError: they cannot be read)."""
-        return read_statistics(self._root)
 
     def encoded(self, index: int) -> npt.NDArray[np.uint8]:
         """What is stored of an image, uint8 [bytes]; for raw squares uint8 [size, size, 3].

@@ -6,6 +6,7 @@
 import hashlib
 import io
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,14 @@ def read_statistics(folder: Path) -> Statistics | None:
     if hashlib.sha256(image).hexdigest() != checksum:
         raise UsageError(f"{file}: not what was written (its SHA-256 is another); {remedy}")
     return Statistics(**content, mean_image=np.load(io.BytesIO(image)))
+
+
+class InFolder:
+    """An ImageSet of a folder, as far as its statistics go."""
+
+    root: Path
+
+    @cached_property
+    def statistics(self) -> Statistics | None:
+        """Of the training images, where they were computed (UsageError: they cannot be read)."""
+        return read_statistics(self.root)

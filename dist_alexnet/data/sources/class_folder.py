@@ -1,7 +1,6 @@
 """Images as people keep them: `train/<class>/*.jpg` and `val/<class>/*.jpg`, or ImageNet's flat `val/*.JPEG` and its development kit."""
 
 import os
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +10,12 @@ from dist_alexnet.config import UsageError
 from dist_alexnet.data.image_set import Encoding, ImageError
 from dist_alexnet.data.sources.devkit import DEVKIT, VAL_FILE, find_devkit, open_devkit
 from dist_alexnet.data.sources.photographs import FileParts, FileSpan, Found, Source, Split, tell_nobody
-from dist_alexnet.data.statistics import Statistics, read_statistics
+from dist_alexnet.data.statistics import InFolder
 
 EXTENSIONS = (".jpeg", ".jpg", ".png")
 
 
-class ClassFolder:
+class ClassFolder(InFolder):
     """One split of a folder of class folders, as an ImageSet.
 
     Args:
@@ -34,7 +33,7 @@ class ClassFolder:
     prepared_size: int | None = None
 
     def __init__(self, root: Path, split: Split, tell: Found = tell_nobody) -> None:
-        self._root, self.folder = root, root / split
+        self.root, self.folder = root, root / split
         self.class_names: dict[str, str] = {}  # where a development kit was read
         self.classes = class_names(root / "train")
         self._files: list[str] = []
@@ -62,11 +61,6 @@ class ClassFolder:
 
     def __len__(self) -> int:
         return len(self._files)
-
-    @cached_property
-    def statistics(self) -> Statistics | None:
-        """Of the training images, where `data stats --store` has kept them (UsageError: they cannot be read)."""
-        return read_statistics(self._root)
 
     def encoded(self, index: int) -> npt.NDArray[np.uint8]:
         """The bytes of the image file, uint8 [bytes], for training without preparing.

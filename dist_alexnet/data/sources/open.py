@@ -19,6 +19,11 @@ KINDS: list[Kind] = [
 ]
 
 
+def kinds_in(path: Path) -> list[Kind]:
+    """Those that a folder holds."""
+    return [kind for kind in KINDS if kind[1](path)]
+
+
 def open_source(path: str | Path, tell: Found = tell_nobody) -> Source:
     """Photographs of a training and a validation set.
 
@@ -41,10 +46,10 @@ def open_source(path: str | Path, tell: Found = tell_nobody) -> Source:
 def _open(path: Path, tell: Found) -> Source:
     if any(path.glob("*/00000.arrow")):
         raise UsageError(f"{path}: it holds shards already; name the folder of the photographs")
-    found = [(words, read) for words, is_there, read in KINDS if is_there(path)]
+    found = kinds_in(path)
     if not found:
         raise UsageError(f"{path}: there are no photographs that can be read; name {SOURCES}")
     if len(found) > 1:
-        both = " and ".join(words for words, _ in found)
+        both = " and ".join(words for words, *_ in found)
         raise UsageError(f"{path}: it holds {both}; move one of them elsewhere, for a source is {SOURCES}")
-    return found[0][1](path, tell)
+    return found[0][2](path, tell)

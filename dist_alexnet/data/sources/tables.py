@@ -90,9 +90,18 @@ def open_rows(path: Path) -> Rows:
     return ParquetRows(path) if path.suffix == ".parquet" else ArrowRows(path)
 
 
-@lru_cache(maxsize=1)
-def _opened(path: Path, modified: int) -> Rows:
+@lru_cache(maxsize=1)  # it has a group of rows in memory
+def _last_parquet(path: Path, modified: int) -> Rows:
     return open_rows(path)
+
+
+@lru_cache(maxsize=1024)  # all of a set: it takes no memory of its own, and training goes from any image to any other
+def _mapped(path: Path, modified: int) -> Rows:
+    return open_rows(path)
+
+
+def _opened(path: Path) -> Rows:
+    return (_last_parquet if path.suffix == ".parquet" else _mapped)(path, path.stat().st_mtime_ns)
 
 
 @dataclass(frozen=True)
@@ -112,10 +121,10 @@ class RowParts:
     spans: Sequence[RowSpan]
 
     def read(self) -> Iterator[bytes | str]:
-        """The bytes of each, or the reason. The process keeps the last file open, and the last group of a Parquet file."""
+        """The bytes of each, or the reason. The process keeps open Arrow files and, with its last group, the last Parquet file."""
         for span in self.spans:
             try:
-                images = _opened(span.path, span.path.stat().st_mtime_ns).images(span.group)
+                images = _opened(span.path).images(span.group)
             except UNREADABLE as error:
                 yield from [f"{span.path.name}: {' '.join(str(error).split())}"] * (span.stop - span.start)
                 continue

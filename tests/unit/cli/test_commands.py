@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import dist_alexnet
-from dist_alexnet.cli import data, evaluate, explain, options, train
+from dist_alexnet.cli import evaluate, explain, options, train
+from dist_alexnet.cli.progress import progress_bar
 from dist_alexnet.config import Config
 from dist_alexnet.resolve import resolve
 
@@ -125,7 +126,7 @@ def test_data_synth_and_prepare(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_where_there_is_no_terminal_progress_is_told_in_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = iter([0, 10, 31, 100, 120, 140])
     monkeypatch.setattr(data.time, "monotonic", lambda: next(seconds))
-    with data.progress_bar("preparing") as tell:
+    with progress_bar("preparing") as tell:
         for found in (100, 200, 1_281_000):
             tell(found, None)
         for done in (50, 1000, 1250):
@@ -136,7 +137,7 @@ def test_where_there_is_no_terminal_progress_is_told_in_lines(capsys: pytest.Cap
 
 def test_a_terminal_shows_how_many_photographs_are_found(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")  # which makes rich take anything for a terminal
-    with data.progress_bar("preparing") as tell:
+    with progress_bar("preparing") as tell:
         tell(1_281_000, None)
     assert re.search(r"looking for photographs .*1281000/\?", capsys.readouterr().err.replace("\x1b", ""))
 
