@@ -57,7 +57,7 @@ def test_every_setting_is_read_somewhere() -> None:
     ("reading", "setting"),
     [
         ("launch.threads", "launch.threads"),  # data.threads is another
-        ("config.threads", "data.threads"),
+        ("config.prefetch", "data.prefetch"),
         ("train.keep_checkpoints", "train.keep_checkpoints"),
         ("config.color_std", "augment.color_std"),
         ("config.std", "data.std"),

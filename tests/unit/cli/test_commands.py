@@ -125,7 +125,7 @@ def test_data_synth_and_prepare(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_where_there_is_no_terminal_progress_is_told_in_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = iter([0, 10, 31, 100, 120, 140])
-    monkeypatch.setattr(data.time, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr("dist_alexnet.cli.progress.time.monotonic", lambda: next(seconds))
     with progress_bar("preparing") as tell:
         for found in (100, 200, 1_281_000):
             tell(found, None)
