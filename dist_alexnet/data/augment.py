@@ -4,7 +4,7 @@ They are drawn here and not inside the image pipeline, as pure functions of (see
 same numbers whichever rank loads it, after any restart, and with any number of decoder threads.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,10 @@ class Augmentation:
     mirror: Words  # [n], 1: left and right change places, after the crop
     color: Array  # [n, 3], added to R, G, B of all pixels of the image
     divide: Array  # [n], by which the pixels are divided after that
+
+    def part(self, images: slice) -> "Augmentation":
+        """Of some of these images."""
+        return Augmentation(*(getattr(self, each.name)[images] for each in fields(self)))
 
 
 def draw(

@@ -95,9 +95,7 @@ def _decode(images: ImageSet, config: Config, start: int) -> Batches:
     loader = _loader(images, config)
     reader = HealingReader(images, exchange=True, max_bad=config.data.max_bad)
     decoder = DaliDecoder(reader, config.data, loader.crops, loader.device, max_offset=0, views=0)
-    with closing(decoder.squares(_plans(images, config, start), config.train.global_batch)) as squares:
-        for each in squares:
-            yield each.nbytes
+    return decoder.decoded(_plans(images, config, start), config.train.global_batch)
 
 
 def _batches(images: ImageSet, config: Config, start: int) -> Batches:

@@ -5,6 +5,7 @@ and what is done to each, is decided outside and fed in (plan.py, augment.py), b
 on the shard and on the threads.
 """
 
+import math
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
@@ -12,7 +13,6 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from nvidia.dali import fn
 from nvidia.dali.pipeline import pipeline_def
@@ -21,10 +21,11 @@ from torch.utils.dlpack import from_dlpack
 
 from dist_alexnet.config import DataConfig, UsageError
 from dist_alexnet.data.augment import Augmentation
-from dist_alexnet.data.cpu_crop import Recycler, crop_mirror_normalize
+from dist_alexnet.data.cpu_batches import CpuBatches, Pixels, Scratch, Squares
 from dist_alexnet.data.crops import Crops
 from dist_alexnet.data.healing import HealingReader
 from dist_alexnet.data.plan import Plan
+from dist_alexnet.data.scaling import scale_and_crop
 from dist_alexnet.data.wholeness import flaw_within
 
 UINT8, FLOAT, FLOAT16, INT32 = DALIDataType.UINT8, DALIDataType.FLOAT, DALIDataType.FLOAT16, DALIDataType.INT32
@@ -40,7 +41,7 @@ class DaliDecoder:
         crops: what to make of them.
         device: where the crops go; a GPU decodes its own.
         max_offset: pixels, room for a crop in a square.
-        views: of each image; 0 for `squares`.
+        views: of each image; 0 for `decoded`.
     """
 
     def __init__(
@@ -49,19 +50,26 @@ class DaliDecoder:
         self._reader, self._config, self._crops, self._device, self._max_offset = reader, config, crops, device, max_offset
         self._cuda = device.type == "cuda"
         self._finished = views if self._cuda else 0  # views that the pipeline itself cuts out; 0: it ends in squares
-        self._recycler = Recycler()
+        self._side = reader.images.prepared_size or config.store_size
+        self._scratch = Scratch(self._side)
 
     def run(self, plans: Iterator[Plan], max_rows: int) -> Iterator[tuple[Plan, list[torch.Tensor]]]:
         """Each plan with its views, [max(b, 1), S, S, 3] on the device. Close it to release its threads."""
         with closing(self._outputs(plans, max_rows)) as results:
-            for plan, outputs in results:
-                yield plan, self._crops_on_gpu(plan, outputs) if self._cuda else self._crops_on_cpu(plan, outputs)
+            if self._cuda:
+                for plan, outputs in results:
+                    yield plan, self._crops_on_gpu(plan, outputs)
+                return
+            decoded = ((plan, self._squares(images)) for plan, (images,) in results)
+            batches = CpuBatches(self._crops, self._config.threads, ahead=1).run(decoded)
+            with closing(batches):
+                yield from batches
 
-    def squares(self, plans: Iterator[Plan], max_rows: int) -> Generator[torch.Tensor]:
-        """Images of each plan whole, uint8 [max(b, 1), store_size, store_size, 3] on the device. Copy what you keep."""
+    def decoded(self, plans: Iterator[Plan], max_rows: int) -> Generator[int]:
+        """Bytes of the decoded images of each plan, to see how fast that goes: made with views=0."""
         with closing(self._outputs(plans, max_rows)) as results:
-            for _, (output,) in results:
-                yield from_dlpack(output.as_tensor())
+            for _, (images,) in results:
+                yield sum(math.prod(shape) for shape in images.shape())
 
     def _outputs(self, plans: Iterator[Plan], max_rows: int) -> Generator[tuple[Plan, tuple[Any, ...]]]:
         """Each plan with what the pipeline makes of it."""
@@ -123,14 +131,12 @@ class DaliDecoder:
             np.repeat(self._crops.std * view.divide[:, None], 3, axis=1).astype(np.float32),
         )
 
-    def _crops_on_cpu(self, plan: Plan, outputs: tuple[Any, ...]) -> list[torch.Tensor]:
-        squares: npt.NDArray[np.uint8] = np.from_dlpack(outputs[0].as_tensor())  # type: ignore[assignment]
-        crops = []
-        for view in plan.views:
-            filled = self._recycler.empty((len(squares), self._crops.size, self._crops.size, 3))
-            crop_mirror_normalize(squares, view, self._crops.mean, self._crops.std, out=filled)
-            crops.append(torch.from_numpy(filled))
-        return crops
+    def _squares(self, images: Any) -> Squares:
+        """Decoded images, which may be of any size, as squares."""
+        if images.is_dense_tensor() and images.shape()[0][:2] == (self._side, self._side):
+            squares: Pixels = np.from_dlpack(images.as_tensor())  # type: ignore[assignment]
+            return lambda piece: squares[piece.start : piece.stop]
+        return lambda piece: self._scratch.fill(piece, lambda position: scale_and_crop(from_dlpack(images[position]), self._side).numpy())
 
     def _crops_on_gpu(self, plan: Plan, outputs: tuple[Any, ...]) -> list[torch.Tensor]:
         # Nothing is copied: DALI's executor gives up a buffer that it hands out, and takes it back when torch lets go of the tensor.
@@ -167,7 +173,7 @@ def _decode_crop_normalize(
     else:
         device = {"device": "mixed", **hints} if cuda else {"device": "cpu"}
         images = fn.decoders.image(encoded, output_type=DALIImageType.RGB, **device)
-    if store_size:
+    if store_size and cuda:
         scaled: Any = fn.resize(images, resize_shorter=float(store_size), interp_type=DALIInterpType.INTERP_LINEAR, antialias=True)
         images = fn.crop(scaled, crop=(store_size, store_size), rounding="truncate")  # an odd margin as prepare cuts it
     if not views:

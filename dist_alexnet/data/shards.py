@@ -11,9 +11,12 @@ where a file mapped into memory would count as memory and end the process with a
 
 import hashlib
 import os
+from bisect import bisect_right
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
+from struct import Struct
 from typing import Any
 
 import numpy as np
@@ -27,6 +30,7 @@ from dist_alexnet.data.sources.photographs import Split
 from dist_alexnet.data.statistics import InFolder
 
 COLUMNS = [("image", pa.large_binary()), ("label", pa.int32()), ("name", pa.string())]
+LABEL, BOUNDS = Struct("<i"), Struct("<qq")  # as they lie in a shard; the last bound of an image is the first of the next
 Row = tuple[bytes, int, str]  # image, label, name
 
 
@@ -69,14 +73,14 @@ class Shards(InFolder):
         self.classes, self.class_names = index.classes, index.class_names
         self.encoding, self.prepared_size = index.encoding, index.size
         self.root = root
-        self._starts = np.cumsum([0, *(entry.images for entry in self.entries)])
+        self._starts = [0, *accumulate(entry.images for entry in self.entries)]
         if not len(self):
             raise UsageError(f"{root / split}: it holds no images; {AGAIN}")
         self._files: dict[int, int] = {}
         allow_open_files(len(self.paths))
 
     def __len__(self) -> int:
-        return int(self._starts[-1])
+        return self._starts[-1]
 
     def encoded(self, index: int) -> npt.NDArray[np.uint8]:
         """What is stored of an image, uint8 [bytes]; for raw squares uint8 [size, size, 3].
@@ -86,7 +90,7 @@ class Shards(InFolder):
         """
         shard, row = self.locate(index)
         entry = self.entries[shard]
-        first, last = np.frombuffer(self._read(shard, entry.offsets + 8 * row, 16), np.int64).tolist()
+        first, last = BOUNDS.unpack(self._read(shard, entry.offsets + BOUNDS.size // 2 * row, BOUNDS.size))
         if not 0 <= first <= last <= entry.bytes - entry.content:
             raise ImageError("its shard is damaged")
         image = np.frombuffer(self._read(shard, entry.content + first, last - first), np.uint8)
@@ -100,7 +104,7 @@ class Shards(InFolder):
     def label(self, index: int) -> int:
         """The class of an image (ImageError as of `encoded`)."""
         shard, row = self.locate(index)
-        label = int(np.frombuffer(self._read(shard, self.entries[shard].labels + 4 * row, 4), np.int32)[0])
+        label: int = LABEL.unpack(self._read(shard, self.entries[shard].labels + LABEL.size * row, LABEL.size))[0]
         if not 0 <= label < len(self.classes):
             raise ImageError(f"its label {label} is none of the {len(self.classes)} classes")
         return label
@@ -115,8 +119,8 @@ class Shards(InFolder):
 
     def locate(self, index: int) -> tuple[int, int]:
         """Number of the shard, row in it."""
-        shard = int(np.searchsorted(self._starts, index, side="right")) - 1
-        return shard, int(index - self._starts[shard])
+        shard = bisect_right(self._starts, index) - 1
+        return shard, index - self._starts[shard]
 
     def _read(self, shard: int, start: int, size: int) -> bytes:
         try:

@@ -55,7 +55,7 @@ def _jpeg_header(jpeg: npt.NDArray[np.uint8]) -> bytes | None:
     return jpeg[:place].tobytes()
 
 
-@lru_cache(maxsize=256)  # prepared squares share one; the header of a photograph takes 60 us
+@lru_cache(maxsize=16)  # prepared squares share one; the header of a photograph takes 60 us
 def _is_sound(header: bytes) -> bool:
     """Whether this header of a JPEG describes an image, seen by decoding one without data at an eighth of its size."""
     try:

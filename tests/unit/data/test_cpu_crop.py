@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from dist_alexnet.data.augment import Augmentation
-from dist_alexnet.data.cpu_crop import Recycler, crop_mirror_normalize
+from dist_alexnet.data.cpu_crop import Cropper, Recycler
 
 
 @pytest.mark.parametrize(("height", "width", "size"), [(40, 40, 36), (37, 41, 36), (36, 36, 36), (9, 9, 1)])
@@ -18,7 +18,7 @@ def test_it_equals_numpy(height: int, width: int, size: int, per_pixel: bool) ->
     mean = rng.normal(100, 10, (size, size, 3) if per_pixel else (1, 1, 3)).astype(np.float32)
     divide = np.float32([1, 1, 2, 2, 4, 4])
     out = np.empty((6, size, size, 3), np.float32)
-    crop_mirror_normalize(images, Augmentation(y, x, mirror, color, divide), mean, 2.0, out)
+    Cropper(size, mean, 2.0)(images, Augmentation(y, x, mirror, color, divide), out)
     for i in range(6):
         crop = images[i, y[i] : y[i] + size, x[i] : x[i] + size].astype(np.float32)
         expected = (crop[:, ::-1] if mirror[i] else crop) - mean + color[i]
