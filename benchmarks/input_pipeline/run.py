@@ -7,24 +7,34 @@ crops. They are timed in turn (A B C A B C ...), so that whatever else the machi
 """
 
 import argparse
-import resource
+import os
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.common import environment, summary, write
 from benchmarks.input_pipeline.contestants import CONTESTANTS, Batches
+from benchmarks.input_pipeline.other_process import ffcv
 from dist_alexnet.data.image_set import ImageSet, open_split
 
+SETTLE_S = 2  # in which the others fill their queues
+QUEUED = 8  # batches, more than any of them makes ahead: 2 of each of 2 workers, or 2 decoded, 1 at work and 1 cropped
 
-def compare(images: ImageSet, batch: int, threads: int, num_batches: int, rounds: int) -> dict[str, Any]:
-    """All contestants on one set."""
-    in_all = (num_batches + 1) * batch
-    measured: dict[str, list[tuple[float, float]]] = {name: [] for name in CONTESTANTS}
-    for _ in range(rounds):
-        for name, start in CONTESTANTS.items():
-            measured[name].append(measure(lambda start=start: start(images, batch, threads, in_all), batch, num_batches))
+
+def compare(images: ImageSet, batch: int, threads: int, num_batches: int, rounds: int, ffcv_python: str | None) -> dict[str, Any]:
+    """All contestants on one set. Each is started once and waits, with its queues full, while the others are timed."""
+    in_all = (rounds + 1) * (num_batches + QUEUED) * batch
+    contestants: dict[str, Callable[[], tuple[float, float]]] = {
+        name: partial(measure, start(images, batch, threads, in_all), batch, num_batches) for name, start in CONTESTANTS.items()
+    }
+    with ExitStack() as stack:
+        if ffcv_python and images.prepared_size:
+            contestants["FFCV"] = stack.enter_context(ffcv(ffcv_python, images, batch, threads, num_batches))
+        rates = [{name: run() for name, run in contestants.items()} for _ in range(rounds)]
+    measured = {name: [each[name] for each in rates] for name in contestants}
     own = measured["ours"]
     return {
         "stored": images.encoding,
@@ -41,23 +51,23 @@ def compare(images: ImageSet, batch: int, threads: int, num_batches: int, rounds
     }
 
 
-def measure(start: Callable[[], Batches], batch: int, num_batches: int) -> tuple[float, float]:
-    """Images/s over num_batches, after a first one that pays for starting threads and processes; CPU microseconds per image."""
-    cpu_began = cpu_seconds()
-    batches = start()
-    next(batches)
-    began = time.perf_counter()
+def measure(batches: Batches, batch: int, num_batches: int) -> tuple[float, float]:
+    """Images/s over num_batches, after those that lay ready; CPU microseconds per image."""
+    time.sleep(SETTLE_S)
+    for _ in range(QUEUED):
+        next(batches)
+    began, cpu_began = time.perf_counter(), cpu_seconds()
     for _ in range(num_batches):
         next(batches)
-    seconds = time.perf_counter() - began
-    del batches  # the CPU time of worker processes is known when they have ended
-    return num_batches * batch / seconds, (cpu_seconds() - cpu_began) / ((num_batches + 1) * batch) * 1e6
+    seconds, cpu = time.perf_counter() - began, cpu_seconds() - cpu_began
+    return num_batches * batch / seconds, cpu / (num_batches * batch) * 1e6
 
 
 def cpu_seconds() -> float:
-    """CPU time of this process and its ended children: unlike the clock, hardly moved by what else the machine does."""
-    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    """CPU time of this process and its children: unlike the clock, hardly moved by what else the machine does."""
+    children = [number for task in Path("/proc/self/task").glob("*/children") for number in task.read_text().split()]
+    fields = [Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split() for number in ("self", *children)]
+    return sum(int(each[11]) + int(each[12]) for each in fields) / os.sysconf("SC_CLK_TCK")  # of user and system, proc(5)
 
 
 def main() -> None:
@@ -68,6 +78,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--threads", type=int, default=2, help="decoder threads of ours, worker processes of the others")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--ffcv", metavar="PYTHON", help="of a virtual environment that has FFCV, to compare with it as well")
     parser.add_argument("--out", type=Path, help="JSON file")
     arguments = parser.parse_args()
 
@@ -83,7 +94,7 @@ def main() -> None:
     }
     for path in arguments.data:
         images = open_split(path, "train")
-        found = compare(images, arguments.batch, arguments.threads, arguments.images // arguments.batch, arguments.rounds)
+        found = compare(images, arguments.batch, arguments.threads, arguments.images // arguments.batch, arguments.rounds, arguments.ffcv)
         result["sets"].append(found)
         for name, rates in found["images_per_second"].items():
             ratio = found["ours_times_as_fast"].get(name, {"median": 1, "min": 1, "max": 1})
