@@ -18,7 +18,7 @@ class Moments:
     """Sums over squares of one size."""
 
     images: int
-    sums: npt.NDArray[np.int64]  # [size, size, 3], of each pixel
+    sums: npt.NDArray[np.integer[Any]]  # [size, size, 3], of each pixel
     products: npt.NDArray[np.int64]  # [3, 3], of the colours of a pixel with each other, over all pixels
 
     @classmethod
@@ -33,9 +33,12 @@ class Moments:
 
     def plus(self, other: "Moments | None") -> "Moments":
         """Those of both sets of squares."""
-        if other is None:
-            return self
-        return Moments(self.images + other.images, self.sums + other.sums, self.products + other.products)
+        other = other or Moments.none(len(self.sums))
+        return Moments(self.images + other.images, np.add(self.sums, other.sums, dtype=np.int64), self.products + other.products)
+
+    def packed(self) -> "Moments":
+        """With numbers as short as can be, to be sent elsewhere and added there: a quarter of the bytes."""
+        return Moments(self.images, self.sums.astype(np.min_scalar_type(255 * self.images)), self.products)
 
     def statistics(self) -> Statistics:
         """Mean of each colour and pixel, and principal components of the colours of all pixels."""

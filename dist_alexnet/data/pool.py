@@ -13,7 +13,7 @@ from dist_alexnet.config import UsageError
 
 Result = TypeVar("Result")
 MAX_WORKERS = 1024  # processes; more is a slip of the keyboard
-AHEAD = 4  # pieces of work per process that may be waiting or done: enough that nobody idles, few enough for the memory
+AHEAD = 16  # pieces of work per process that may be waiting or done: enough that nobody idles while a shard is written
 
 
 def in_order(function: Callable[..., Result], work: Iterable[tuple[Any, ...]], processes: int) -> Iterator[Result]:

@@ -37,7 +37,8 @@ Row = tuple[bytes, int, str]  # image, label, name
 def write_shard(path: Path, rows: Sequence[Row]) -> ShardEntry:
     """Write one shard, under a temporary name until it is whole. The same rows give the same bytes."""
     values = zip(*rows, strict=True) if rows else ([], [], [])
-    columns = [pa.array(column, kind) for column, (_, kind) in zip(values, COLUMNS, strict=True)]
+    images, *others = values
+    columns = [_joined(images), *(pa.array(column, kind) for column, (_, kind) in zip(others, COLUMNS[1:], strict=True))]
     schema = pa.schema(COLUMNS)
     unfinished = path.with_suffix(".part")
     with pa.OSFile(str(unfinished), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
@@ -45,6 +46,12 @@ def write_shard(path: Path, rows: Sequence[Row]) -> ShardEntry:
     entry = _describe(unfinished)
     unfinished.replace(path)
     return entry
+
+
+def _joined(images: Sequence[bytes]) -> pa.Array:
+    """As an Arrow array. Building one image by image moves those that are there already again and again: a second for a shard."""
+    bounds = np.cumsum([0, *map(len, images)], dtype=np.int64)
+    return pa.Array.from_buffers(pa.large_binary(), len(images), [None, pa.py_buffer(bounds), pa.py_buffer(b"".join(images))])
 
 
 def _describe(path: Path) -> ShardEntry:

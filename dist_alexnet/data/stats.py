@@ -10,7 +10,7 @@ import numpy.typing as npt
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.image_set import ImageError, ImageSet, open_split
 from dist_alexnet.data.moments import Moments
-from dist_alexnet.data.photograph import open_image, scale_and_crop
+from dist_alexnet.data.photograph import open_image, square
 from dist_alexnet.data.pool import in_order
 from dist_alexnet.data.statistics import Statistics
 
@@ -63,4 +63,4 @@ def _square(images: ImageSet, index: int, size: int) -> npt.NDArray[np.uint8]:
     if images.encoding == "raw":
         return content
     with open_image(content.tobytes()) as image:
-        return np.asarray(scale_and_crop(image, size))
+        return square(image, size)
