@@ -137,7 +137,7 @@ class DataConfig:
     statistics: Literal["own", "2012"] = "own"
     std: float = 1.0  # grey levels that one unit of the network's input stands for; the paper feeds raw grey levels
     order: Literal["shuffle", "file"] = "shuffle"  # a new order each epoch | always as stored, as the authors' code did
-    threads: int = 1  # decoder threads per rank
+    threads: int = 0  # decoder threads per rank; 0: those of launch.threads on a GPU, 1 beside a network on the CPU
     prefetch: int = 2  # batches decoded ahead of the network
     cache: Literal["none", "gpu"] = "none"  # gpu: keep all images of a raw set in the memory of the device
     hw_decoder_load: float = 0.65  # share of the images that the JPEG engine of a GPU takes, where it has one; the rest is its cores'
@@ -152,7 +152,7 @@ class DataConfig:
         if self.mean is not None and (len(self.mean) != 3 or not all(map(math.isfinite, self.mean))):
             raise UsageError(f"data.mean={self.mean}: needs three grey levels, as in data.mean=[127.3,119.7,104.9]")
         check_positive("data", self, "store_size", "std")
-        check_range("data", self, 1, MAX_THREADS, "threads")
+        check_range("data", self, 0, MAX_THREADS, "threads")
         check_range("data", self, 1, MAX_PREFETCH, "prefetch")
         check_range("data", self, 0, 1, "hw_decoder_load")
         check_not_negative("data", self, "decoder_padding_mib", "max_bad")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -33,7 +34,8 @@ class Loader:
 
     def __init__(self, images: ImageSet, config: DataConfig, image_size: int, device: torch.device, seed: int) -> None:
         check_sizes(images, config.store_size, image_size)
-        self.images, self.config, self.device, self.seed = images, config, device, seed
+        self.images, self.device, self.seed = images, device, seed
+        self.config = replace(config, threads=config.threads or 1)
         self.crops = Crops.of(config, images, image_size)
         self._max_offset = config.store_size - image_size
         self._bad: dict[int, str] = {}

@@ -125,7 +125,9 @@ def settle_ranks(config: Config) -> Config:
             f"type {instead}--device cpu for {workers} processes on the CPU"
         )
     threads = launch.threads or max(1, (os.cpu_count() or 1) // workers)
-    return replace(config, launch=replace(launch, workers=workers, device=device, threads=threads))
+    decoding = config.data.threads or (threads if device == "cuda" else 1)
+    settled = replace(launch, workers=workers, device=device, threads=threads)
+    return replace(config, launch=settled, data=replace(config.data, threads=decoding))
 
 
 def _check_spelling(name: str | None) -> None:

@@ -14,12 +14,11 @@ from dist_alexnet.resolve import resolve
 from dist_alexnet.training.checkpoint_files import check_tensors, read_state
 from dist_alexnet.training.job import RunDirectory
 
-OF_THE_MACHINE = {
-    "device": "auto",
-    "address": None,
-    "threads": 0,
-    "share_device": False,
-}  # what `launch` says of these was settled where the run was started
+# What was settled where the run was started, and how it is written where it has not been.
+OF_THE_MACHINE: dict[str, dict[str, Any]] = {
+    "launch": {"device": "auto", "address": None, "threads": 0, "share_device": False},
+    "data": {"threads": 0},
+}
 
 
 def config_of_checkpoint(checkpoint: Path) -> dict[str, Any]:
@@ -77,5 +76,7 @@ def _check_momentum(config: Config, checkpoint: Path, saved: Mapping[str, Any]) 
 
 
 def _for_any_machine(config: dict[str, Any]) -> dict[str, Any]:
-    launch = config.get("launch") or {}
-    return {**config, "launch": {**launch, **OF_THE_MACHINE}} if isinstance(launch, dict) else config
+    sections = {name: config.get(name) or {} for name in OF_THE_MACHINE}
+    if not all(isinstance(section, dict) for section in sections.values()):
+        return config  # which resolving it will refuse
+    return {**config, **{name: {**section, **OF_THE_MACHINE[name]} for name, section in sections.items()}}

@@ -35,7 +35,9 @@ def test_resume_with_another_model_names_what_changed(tmp_path: Path, preset: st
 
 
 def test_resume_settles_anew_what_the_machine_decides(tmp_path: Path, preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    old = ask(tmp_path, preset, "launch.threads=7", "launch.address=far:1", "launch.timeout_s=9", "train.momentum=0", name="old")
+    old = ask(
+        tmp_path, preset, "launch.threads=7", "data.threads=5", "launch.address=far:1", "launch.timeout_s=9", "train.momentum=0", name="old"
+    )
     old.lock.close()
     monkeypatch.setattr(local_launcher.LocalLauncher, "cuda_devices", lambda self: 2)
     monkeypatch.setattr("os.cpu_count", lambda: 6)
@@ -45,6 +47,7 @@ def test_resume_settles_anew_what_the_machine_decides(tmp_path: Path, preset: st
         launch = prepared.job.config.launch
         assert (launch.name, launch.workers, launch.timeout_s) == ("local", 2, 9), "these are kept"
         assert (launch.device, launch.threads, launch.address) == ("cuda", 3, None)
+        assert prepared.job.config.data.threads == 3, "on a GPU as many as the rank has"
     typed = ask(tmp_path, None, "launch.device=cpu", "launch.threads=1", name="typed", resume=str(old.job.directory.path))
     assert (typed.job.config.launch.device, typed.job.config.launch.threads) == ("cpu", 1)
     as_written = ask(tmp_path, str(old.job.directory.config), name="written")
