@@ -134,7 +134,7 @@ class DataConfig:
     # The mean of each pixel, the central crop of it from every crop, as the authors' code | of each colour | the first where it is known
     subtract: Literal["auto", "pixel", "channel"] = "auto"
     # Whose means and principal components: the data set's where they are known, else the authors' | always the authors'
-    statistics: Literal["own", "2012"] = "own"
+    statistics: Literal["own", "authors"] = "own"
     std: float = 1.0  # grey levels that one unit of the network's input stands for; the paper feeds raw grey levels
     order: Literal["shuffle", "file"] = "shuffle"  # a new order each epoch | always as stored, as the authors' code did
     threads: int = 0  # decoder threads per rank; 0: those of launch.threads on a GPU, 1 beside a network on the CPU

@@ -30,7 +30,7 @@ def ours(images: ImageSet, batch: int, threads: int, num_images: int) -> Batches
 
 
 def config(threads: int) -> DataConfig:
-    return DataConfig(store_size=STORE_SIZE, threads=threads, statistics="2012")
+    return DataConfig(store_size=STORE_SIZE, threads=threads, statistics="authors")
 
 
 def pillow(images: ImageSet, batch: int, workers: int, num_images: int) -> Batches:

@@ -1,7 +1,7 @@
 """What does `data prepare` cost beyond the work itself: against a bare loop that decodes, scales and encodes, on the same cores.
 
-The loop does what cannot be avoided with the library that prepare uses (Pillow), each of its processes on its own share of the files, and
-throws the result away; prepare also adds up the statistics, keeps the order, writes the shards with their checksums, and starts its
+The loop is what one would write with Pillow alone, each of its processes on its own share of the files, and throws the result away;
+prepare also adds up the statistics, keeps the order, writes the shards with their checksums, and starts its
 processes within the time that is taken. They are timed in turn.
 
     python -m benchmarks.input_pipeline.prepare --photographs FOLDER --out benchmarks/input_pipeline/results/prepare.json

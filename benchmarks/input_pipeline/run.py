@@ -21,14 +21,14 @@ from benchmarks.input_pipeline.other_process import ffcv
 from dist_alexnet.data.image_set import ImageSet, open_split
 
 SETTLE_S = 2  # in which the others fill their queues
-QUEUED = 8  # batches, more than any of them makes ahead: 2 of each of 2 workers, or 2 decoded, 1 at work and 1 cropped
 
 
 def compare(images: ImageSet, batch: int, threads: int, num_batches: int, rounds: int, ffcv_python: str | None) -> dict[str, Any]:
     """All contestants on one set. Each is started once and waits, with its queues full, while the others are timed."""
-    in_all = (rounds + 1) * (num_batches + QUEUED) * batch
+    queued = 2 * threads + 4  # batches, more than any of them makes ahead: 2 of each worker, or 3 decoded and 1 cropped
+    in_all = (rounds + 1) * (num_batches + queued) * batch
     contestants: dict[str, Callable[[], tuple[float, float]]] = {
-        name: partial(measure, start(images, batch, threads, in_all), batch, num_batches) for name, start in CONTESTANTS.items()
+        name: partial(measure, start(images, batch, threads, in_all), batch, num_batches, queued) for name, start in CONTESTANTS.items()
     }
     with ExitStack() as stack:
         if ffcv_python and images.prepared_size:
@@ -51,10 +51,10 @@ def compare(images: ImageSet, batch: int, threads: int, num_batches: int, rounds
     }
 
 
-def measure(batches: Batches, batch: int, num_batches: int) -> tuple[float, float]:
+def measure(batches: Batches, batch: int, num_batches: int, queued: int) -> tuple[float, float]:
     """Images/s over num_batches, after those that lay ready; CPU microseconds per image."""
     time.sleep(SETTLE_S)
-    for _ in range(QUEUED):
+    for _ in range(queued):
         next(batches)
     began, cpu_began = time.perf_counter(), cpu_seconds()
     for _ in range(num_batches):

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 STORED = {"jpeg": "JPEG", "raw": "pixels", "original": "files as they were delivered"}
 REMEDIES = {  # of what takes longest, and how images are stored
     ("decoding", "jpeg"): "; squares stored by `data prepare --encoding raw` need none",
-    ("decoding", "original"): "; `data prepare` scales and stores small squares once",
+    ("decoding", "original"): "; `data prepare` stores small squares once",
+    ("scaling and cropping", "original"): "; `data prepare` scales once",
     ("reading", "original"): "; the squares that `data prepare` stores are smaller",
     ("reading", "raw"): "; a set without --encoding raw is smaller",
 }
@@ -43,12 +44,16 @@ def bench(
     """
     typed = options.as_overrides(locals())
     from dist_alexnet.data.bench import measure
+    from dist_alexnet.data.image_set import TooManyBadImages
 
     if not 0 < seconds < float("inf") or rounds < 1:
         raise UsageError(f"--seconds {seconds:g} --rounds {rounds}: both must be positive")
     images, configs = _settle(data, typed, _threads(threads))
     with progress_bar("measuring", "measurements") as tell:
-        rates = measure(images, configs, seconds, rounds, tell)
+        try:
+            rates = measure(images, configs, seconds, rounds, tell)
+        except TooManyBadImages as error:
+            raise UsageError(str(error).removesuffix(", then go on with --resume")) from None
     config = configs[0]
     result = {
         "data": str(data),
@@ -57,7 +62,7 @@ def bench(
         "batch": config.train.global_batch,
         "image_size": config.model.image_size,
         "rates": [asdict(rate) for rate in rates],
-        **_verdict(rates, config.train.global_batch),
+        **_verdict(rates, config.train.global_batch, images.encoding),
     }
     print(json.dumps(result, indent=2) if as_json else _text(result))
 
@@ -70,6 +75,8 @@ def _settle(data: Path, typed: list[str], threads: list[int]) -> "tuple[ImageSet
     from dist_alexnet.resolve import PAPER, read_preset, resolve
     from dist_alexnet.training.prepare import settle_ranks
 
+    if any(word.startswith("data.threads=") for word in typed):
+        raise UsageError("data.threads is what is measured; type --threads, as in --threads 1,2,4")
     images = open_split(data, "train")
     config = resolve(read_preset(PAPER), [f"data.store_size={images.prepared_size or 256}", *typed])
     config = settle_ranks(replace(config, launch=replace(config.launch, workers=1, name="local")))
@@ -92,14 +99,14 @@ def _threads(typed: str | None) -> list[int]:
     return sorted(set(numbers))
 
 
-def _verdict(rates: "list[Rate]", batch: int) -> dict[str, Any]:
+def _verdict(rates: "list[Rate]", batch: int, encoding: str) -> dict[str, Any]:
     """What the fastest batches can feed, and the stage that takes most of an image's time there."""
     best = max((rate for rate in rates if rate.stage == "batches"), key=lambda rate: rate.images_per_second)
     seconds = {rate.stage: 1 / rate.images_per_second for rate in rates if (rate.device, rate.threads) == (best.device, best.threads)}
     shares = {
         "reading": seconds["read"],
         "decoding": seconds.get("decode", seconds["read"]) - seconds["read"],
-        "cropping": seconds["batches"] - seconds.get("decode", seconds["read"]),
+        "scaling and cropping" if encoding == "original" else "cropping": seconds["batches"] - seconds.get("decode", seconds["read"]),
     }
     return {
         "feeds_images_per_second": best.images_per_second,

@@ -14,35 +14,41 @@ from dist_alexnet.config import UsageError
 if TYPE_CHECKING:
     from dist_alexnet.data.statistics import Statistics
 
+DEFAULT_SIZE = 256  # as data.store_size
+
 
 def stats(
     data: Annotated[Path, typer.Argument(help="A prepared set, or a folder of photographs.")],
     recompute: Annotated[bool, typer.Option("--recompute", help="Even if they are known already.")] = False,
     store: Annotated[bool, typer.Option("--store", help="Keep them with the set; training uses them from then on.")] = False,
-    size: Annotated[int, typer.Option(help="Pixels, side of the squares that photographs are scaled to: data.store_size.")] = 256,
+    size: Annotated[int | None, typer.Option(help="Pixels, side of the squares that photographs are scaled to; default: 256.")] = None,
     image: Annotated[Path | None, typer.Option(help="Write the mean image to this PNG file.")] = None,
     workers: options.Processes = None,
     as_json: options.Json = False,
 ) -> None:
     """Mean image, mean colour and principal components of the colours of the training images.
 
-    They are printed beside the authors' own of 2012, with which data.statistics=2012 trains. `data prepare` has computed and stored them.
+    They are printed beside the authors' own of 2012, with which data.statistics=authors trains.
+    `data prepare` stores them with its squares.
     """
     from dist_alexnet.data.pool import settle_workers
     from dist_alexnet.data.statistics import IMAGENET, write_statistics
     from dist_alexnet.data.statistics import as_json as numbers
 
-    if store and not os.access(data, os.W_OK):
+    if store and data.is_dir() and not os.access(data, os.W_OK):
         raise UsageError(f"{data}: nothing can be written there; type it without --store")
     if image and not image.parent.is_dir():
         raise UsageError(f"--image {image}: there is no folder {image.parent}; make it first")
     own, bad, news = _statistics(data, recompute, size, settle_workers(workers))
     if store and news:
-        write_statistics(data, own)
+        try:
+            write_statistics(data, own)
+        except OSError as error:
+            raise UsageError(f"{error.filename or data}: {error.strerror}; mend that, or type it without --store") from error
     if image:
         _write_image(image, own)
     if as_json:
-        print(json.dumps({"own": numbers(own), "2012": numbers(IMAGENET), "bad_images": bad}, indent=2))
+        print(json.dumps({"own": numbers(own), "authors": numbers(IMAGENET), "bad_images": bad}, indent=2))
         return
     _print(own, IMAGENET)
     print(*(f"left out: {line}" for line in bad), sep="\n", end="\n" if bad else "")
@@ -50,19 +56,19 @@ def stats(
         print(f"stored in {data}" if store else "not stored: type --store to train with them")
 
 
-def _statistics(data: Path, recompute: bool, size: int, workers: int) -> "tuple[Statistics, list[str], bool]":
+def _statistics(data: Path, recompute: bool, size: int | None, workers: int) -> "tuple[Statistics, list[str], bool]":
     """Statistics, images that were left out, and whether they had to be computed."""
     from dist_alexnet.data.image_set import open_split
     from dist_alexnet.data.photograph import MAX_SIDE
     from dist_alexnet.data.stats import compute
 
-    if not 1 <= size <= MAX_SIDE:
+    if size is not None and not 1 <= size <= MAX_SIDE:
         raise UsageError(f"--size {size}: must be from 1 to {MAX_SIDE:,}")
     known = None if recompute else open_split(data, "train").statistics
-    if known:
+    if known and known.mean_image is not None and size in (None, len(known.mean_image)):
         return known, [], False
     with progress_bar("adding up") as tell:
-        return *compute(data, size, workers, tell), True
+        return *compute(data, size or DEFAULT_SIZE, workers, tell), True
 
 
 def _print(own: "Statistics", authors: "Statistics") -> None:

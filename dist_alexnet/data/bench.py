@@ -12,7 +12,7 @@ import torch
 from dist_alexnet.config import Config
 from dist_alexnet.data.dali import DaliDecoder
 from dist_alexnet.data.healing import HealingReader
-from dist_alexnet.data.image_set import ImageSet
+from dist_alexnet.data.image_set import ImageError, ImageSet
 from dist_alexnet.data.loader import Loader
 from dist_alexnet.data.plan import Plan, train_plans
 from dist_alexnet.data.statistics import IMAGENET
@@ -75,7 +75,7 @@ def _time(batches: Batches, batch: int, seconds: float) -> tuple[int, float, flo
     with closing(batches):
         next(batches)
         volume, count, began = 0, 0, time.perf_counter()
-        while (passed := time.perf_counter() - began) < seconds:
+        while (passed := time.perf_counter() - began) < seconds or not count:
             volume += next(batches)
             count += 1
     return (count + 1) * batch, count * batch / passed, volume / passed
@@ -83,12 +83,19 @@ def _time(batches: Batches, batch: int, seconds: float) -> tuple[int, float, flo
 
 def _read(images: ImageSet, config: Config, start: int) -> Batches:
     def volume(indices: Sequence[int]) -> int:
-        return sum(images.encoded(index).nbytes for index in indices)
+        return sum(_size(images, index) for index in indices)
 
     threads = config.data.threads
     with ThreadPoolExecutor(threads) as pool:
         for plan in _plans(images, config, start):
             yield sum(pool.map(volume, [plan.indices[first::threads].tolist() for first in range(threads)]))
+
+
+def _size(images: ImageSet, index: int) -> int:
+    try:
+        return images.encoded(index).nbytes
+    except ImageError:
+        return 0  # as training, which goes on without it
 
 
 def _decode(images: ImageSet, config: Config, start: int) -> Batches:

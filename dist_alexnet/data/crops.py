@@ -68,11 +68,11 @@ def chosen_statistics(config: DataConfig, images: ImageSet) -> Statistics:
     Raises:
         UsageError: they are wanted and cannot be read, or a prepared set has lost them: others would be another network's.
     """
-    if config.statistics == "2012":
+    if config.statistics == "authors":
         return IMAGENET
     if images.statistics is None and images.prepared_size:
         raise UsageError(
             "the statistics of this prepared set are gone; compute them again with `dist-alexnet data stats DATA --store`, or "
-            "type data.statistics=2012"
+            "type data.statistics=authors"
         )
     return images.statistics or IMAGENET

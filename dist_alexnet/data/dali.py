@@ -49,7 +49,7 @@ class DaliDecoder:
     ) -> None:
         self._reader, self._config, self._crops, self._device, self._max_offset = reader, config, crops, device, max_offset
         self._cuda = device.type == "cuda"
-        self._finished = views if self._cuda else 0  # views that the pipeline itself cuts out; 0: it ends in squares
+        self._finished = views if self._cuda else 0  # views that the pipeline itself cuts out; 0: it ends in decoded images
         self._side = reader.images.prepared_size or config.store_size
         self._scratch = Scratch(self._side)
 
@@ -150,6 +150,8 @@ class DaliDecoder:
 
     def _undecodable(self, scheduled: Iterable[tuple[Plan, tuple[Any, ...]]]) -> str | None:
         """Name of the first image of these plans that does not decode: DALI says only that some image of a batch did not."""
+        if self._reader.images.encoding == "raw":
+            return None  # pixels need no decoding: it is something else
         for plan, feed in scheduled:
             for index, content in zip(plan.indices.tolist(), feed[0], strict=True):
                 if flaw_within(content):
@@ -161,15 +163,14 @@ class DaliDecoder:
 def _decode_crop_normalize(
     source: Iterator[tuple[Any, ...]], cuda: bool, raw: bool, store_size: int | None, crops: Crops, views: int, hints: dict[str, Any]
 ) -> Any:
-    """(pixels - mean) / std of the crop for each view, HWC; without views the squares, uint8 HWC, as on a CPU, where `cpu_crop` goes on.
+    """(pixels - mean) / std of the crop for each view, HWC; without views the decoded images, as on a CPU, where `_squares` goes on.
 
     raw: what is fed are squares. store_size: of photographs, to scale to; None: they are squares already. hints: to a GPU's decoder.
     """
     kinds, dimensions = zip((UINT8, 3 if raw else 1), *HOW * views, strict=True)
     encoded, *how = fn.external_source(source, num_outputs=len(kinds), dtype=kinds, ndim=dimensions, batch=True, no_copy=True)
     if raw:
-        images = fn.reinterpret(encoded, layout="HWC")
-        images = images.gpu() if cuda else images
+        images = fn.reinterpret(encoded, layout="HWC").gpu()  # on a CPU there is nothing to decode, and raw.py reads them
     else:
         device = {"device": "mixed", **hints} if cuda else {"device": "cpu"}
         images = fn.decoders.image(encoded, output_type=DALIImageType.RGB, **device)

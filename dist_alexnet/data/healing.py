@@ -1,7 +1,6 @@
 """Images that cannot be read or decoded after all, and what comes in their place."""
 
 import logging
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +51,9 @@ class HealingReader:
         """The image at a position of the plan, or the one that takes its place if it is known to be bad; its label is filled in."""
         asked = index = int(plan.indices[position])
         while True:
+            if len(self.bad) >= len(self.images):
+                first = self.images.where(0)
+                raise UsageError(f"{first}, and not one other image can be read or decoded; run `dist-alexnet data verify` on the set")
             if index not in self.bad:
                 try:
                     label = self.images.label(index)
@@ -74,8 +76,6 @@ class HealingReader:
         self.bad[index] = f"{self.images.where(index)}: {reason}"
         logger.warning("bad image %s", self.bad[index])
         check_bad(list(self.bad.values()), self._max_bad)
-        if len(self.bad) == len(self.images):
-            raise UsageError(f"{Path(self.images.where(0)).parent}: not one image can be read or decoded; prepare the data again")
 
 
 def check_bad(bad: list[str], max_bad: int) -> None:

@@ -65,7 +65,12 @@ def open_data(path: str | Path) -> tuple[ImageSet, ImageSet]:
         UsageError: something is missing, empty, incomplete or does not fit together.
     """
     train, val = _open(Path(path), SPLITS)
-    read_statistics(Path(path))  # not needed yet, but whether they are sound is
+    known = read_statistics(Path(path))
+    if known and known.images + known.left_out != len(train):
+        raise UsageError(
+            f"{path}: its statistics are of {known.images + known.left_out} training images, but it has {len(train)}; "
+            f"type `dist-alexnet data stats {path} --recompute --store`"
+        )
     if train.classes != val.classes or train.prepared_size != val.prepared_size:
         raise UsageError(f"{path}: train/ and val/ were not prepared together; prepare both from one source")
     return train, val
@@ -118,6 +123,11 @@ def check_sizes(images: ImageSet, store_size: int, image_size: int) -> None:
         raise UsageError(
             f"data.store_size={store_size}, but the shards hold images of {images.prepared_size} pixels; "
             f"set data.store_size={images.prepared_size} or prepare the data again with --size {store_size}"
+        )
+    if images.prepared_size and image_size > store_size:
+        raise UsageError(
+            f"model.image_size={image_size} cannot be cropped from squares of {store_size} pixels; type model.image_size={store_size} or "
+            "less, or prepare the data again with a larger --size"
         )
     if image_size > store_size:
         raise UsageError(

@@ -46,7 +46,7 @@ class Moments:
         mean = self.sums.sum(axis=(0, 1)) / pixels
         variances, vectors = np.linalg.eigh(self.products / pixels - np.outer(mean, mean))
         mean_image = (self.sums / self.images).astype(np.float32)
-        return Statistics(self.images, mean.tolist(), np.sqrt(variances.clip(0)).tolist(), vectors.tolist(), mean_image)
+        return Statistics(self.images, mean.tolist(), np.sqrt(variances.clip(0)).tolist(), vectors.tolist(), mean_image=mean_image)
 
 
 @njit(cache=True, nogil=True)

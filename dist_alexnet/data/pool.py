@@ -13,7 +13,7 @@ from dist_alexnet.config import UsageError
 
 Result = TypeVar("Result")
 MAX_WORKERS = 1024  # processes; more is a slip of the keyboard
-AHEAD = 16  # pieces of work per process that may be waiting or done: enough that nobody idles while a shard is written
+AHEAD, MOST_AHEAD = 16, 256  # pieces of work, per process and in all, that may wait or be done: nobody idles while a shard is written
 
 
 def in_order(function: Callable[..., Result], work: Iterable[tuple[Any, ...]], processes: int) -> Iterator[Result]:
@@ -30,7 +30,7 @@ def in_order(function: Callable[..., Result], work: Iterable[tuple[Any, ...]], p
     try:
         for arguments in work:
             waiting.append(pool.submit(function, *arguments))
-            if len(waiting) >= AHEAD * processes:
+            if len(waiting) >= max(min(AHEAD * processes, MOST_AHEAD), 2 * processes):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

@@ -10,6 +10,7 @@ TARGET/                     the same folder, renamed when dataset.json is in it;
 """
 
 import csv
+import errno
 import math
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -97,7 +98,8 @@ def prepare(
             _complete(begun, photographs, storage, report, strict)
             begun.folder.replace(target)
     except OSError as error:
-        raise UsageError(f"{begun.folder}: {error.strerror or error}; what is written stays: make room, then run this again") from error
+        remedy = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "mend that"
+        raise UsageError(f"{begun.folder}: {error.strerror or error}; what is written stays: {remedy}, then run this again") from error
     shutil.rmtree(target / begun.records.name)
     return report
 

@@ -17,6 +17,8 @@ from dist_alexnet.data.photograph import Storage
 from dist_alexnet.data.shards import shard_path
 from dist_alexnet.data.sources.photographs import Source, Split
 
+METHOD = 2  # of making squares of photographs: another number where the same photograph gives other pixels
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -37,7 +39,7 @@ class Begun:
     def __init__(self, folder: Path, source: Source, storage: Storage, shard_images: int) -> None:
         self.folder = folder
         self.records = folder / "progress"
-        self.recipe: dict[str, Any] = {**asdict(storage), "shard_images": shard_images, "source": _fingerprint(source)}
+        self.recipe: dict[str, Any] = {**asdict(storage), "shard_images": shard_images, "method": METHOD, "source": _fingerprint(source)}
         self._lock: IO[str] | None = None
 
     def __enter__(self) -> "Begun":

@@ -28,6 +28,7 @@ class Statistics:
     mean: list[float]  # R, G, B
     stdevs: list[float]  # [3], square roots of the eigenvalues of the covariance of R, G, B over all pixels, ascending
     eigenvectors: list[list[float]]  # [3][3], in columns of the same order
+    left_out: int = 0  # images that do not decode
     mean_image: npt.NDArray[np.float32] | None = None  # [size, size, 3], mean of each pixel
 
 

@@ -1,6 +1,7 @@
 """Compute the statistics of a data set from its training images, whatever they are stored as."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def compute(path: Path, size: int, workers: int, tell: Callable[[int, int], None
     Raises:
         UsageError: it is no data set, or not one image decodes.
     """
+    _open.cache_clear()
     images = open_split(path, "train")
     moments, bad = Moments.none(images.prepared_size or size), list[str]()
     parts = [range(start, min(start + PART, len(images))) for start in range(0, len(images), PART)]
@@ -41,7 +43,7 @@ def compute(path: Path, size: int, workers: int, tell: Callable[[int, int], None
         tell(part.stop, len(images))
     if not moments.images:
         raise UsageError(f"{path}: none of its training images decodes, such as {bad[-1]}")
-    return moments.statistics(), bad
+    return replace(moments.statistics(), left_out=len(bad)), bad
 
 
 _open = cache(open_split)  # once in a worker process
@@ -55,7 +57,7 @@ def _sum(path: Path, part: range, size: int) -> tuple[Moments, list[tuple[int, s
             moments.add(_square(images, index, size))
         except ImageError as error:
             bad.append((index, str(error)))
-    return moments, bad
+    return moments.packed(), bad
 
 
 def _square(images: ImageSet, index: int, size: int) -> npt.NDArray[np.uint8]:

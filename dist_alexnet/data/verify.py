@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from dist_alexnet.config import UsageError
 from dist_alexnet.data.image_set import ImageError, ImageSet, open_data, open_split
 from dist_alexnet.data.pool import in_order
 from dist_alexnet.data.shards import Shards
@@ -37,11 +38,19 @@ def verify(path: Path, workers: int, tell: Callable[[int, int], None] = lambda d
     """Check a data set, prepared or a folder of photographs.
 
     Raises:
-        UsageError: it cannot be opened as a data set at all.
+        UsageError: there is no such folder.
     """
-    sets = dict(zip(SPLITS, open_data(path), strict=True))
+    _open.cache_clear()
+    try:
+        sets = dict(zip(SPLITS, open_data(path), strict=True))
+    except UsageError as error:
+        if not path.is_dir():
+            raise
+        return Verification(faults=[str(error)])
     total, done = sum(map(len, sets.values())), 0
     found, where = Verification(), defaultdict(list)
+    if sets["train"].prepared_size and sets["train"].statistics is None:
+        found.faults.append(f"{path}: its statistics are gone; type `dist-alexnet data stats {path} --store`")
     for split, images in sets.items():
         found.faults += list(_wrong_checksums(images))
         found.counts[split] = [0] * len(images.classes)

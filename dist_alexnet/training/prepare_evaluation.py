@@ -13,7 +13,8 @@ from dist_alexnet.training.launcher import Launcher
 from dist_alexnet.training.prepare import OUTPUT_DIR, make_launcher, open_sets, settle_classes, settle_ranks
 from dist_alexnet.training.resume import check_same_network, config_of_checkpoint
 
-NUMBERS = (("data", "mean"), ("data", "std"), ("data", "store_size"), ("train", "dtype"))  # settings that decide what a network reads
+# Settings that decide what a network reads.
+NUMBERS = (*(("data", key) for key in ("mean", "subtract", "statistics", "std", "store_size", "dtype")), ("train", "dtype"))
 
 
 @dataclass(frozen=True)

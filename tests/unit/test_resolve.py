@@ -94,7 +94,7 @@ def test_a_typo_is_one_line_with_the_remedy(override: str, message: str) -> None
         *(f"train.schedule.{key}" for key in ("patience=0", "min_lr=0", "min_lr=.inf", "min_lr=.nan", "warmup_epochs=-1")),
         *(f"data.augment.color_std={value}" for value in (-1, ".inf", ".nan")),
         *(f"data.synth.{key}" for key in ("classes=1", "classes=1001", "train=0", "val=0", "train=9", "seed=-1", "seed=4294967296")),
-        *(f"data.{key}" for key in ("threads=100000", "threads=0", "prefetch=100000", "prefetch=0", "std=.nan", "std=.inf", "std=0")),
+        *(f"data.{key}" for key in ("threads=100000", "threads=-1", "prefetch=100000", "prefetch=0", "std=.nan", "std=.inf", "std=0")),
         *(f"data.mean=[1,2,{value}]" for value in (".nan", ".inf")),
         *(f"launch.{key}" for key in ("timeout_s=100000000000000", "timeout_s=0", "threads=-1", "threads=1000000")),
         *(f"model.dropout={value}" for value in (".nan", 1)),

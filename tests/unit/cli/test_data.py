@@ -42,8 +42,9 @@ def test_stats_are_shown_stored_when_asked_for_and_not_computed_twice(photograph
     mean = np.asarray(Image.open(tmp_path / "mean.png")).mean(axis=(0, 1))
     code, out, _ = typed(*shown, "--store", "--json")
     numbers = json.loads(out)
+    assert typed("bench", photographs, "--seconds", "0.01", "--rounds", "1", "--threads", "1", "data.statistics=authors")[0] == 0
     np.testing.assert_allclose(numbers["own"]["mean"], mean, atol=0.5)
-    assert numbers["2012"]["mean"] == [127.30, 119.72, 104.91]
+    assert numbers["authors"]["mean"] == [127.30, 119.72, 104.91]
     stored = read_statistics(photographs)
     assert stored
     assert as_json(stored) == numbers["own"]
@@ -62,6 +63,8 @@ def test_stats_are_shown_stored_when_asked_for_and_not_computed_twice(photograph
         (["bench", "gone"], "data.path=gone: there is no such folder"),
         (["bench", "DATA", "--threads", "1,x"], "--threads 1,x: must be numbers from 1, as in --threads 1,2,4"),
         (["bench", "DATA", "--rounds", "0"], "--seconds 2 --rounds 0: both must be positive"),
+        (["bench", "DATA", "data.threads=7"], "data.threads is what is measured; type --threads, as in --threads 1,2,4"),
+        (["stats", "gone", "--store"], "data.path=gone: there is no such folder"),
         (["bench", "DATA", "--seconds", "nan"], "--seconds nan --rounds 3: both must be positive"),
         (["bench", "DATA", "model.image_size=300"], "model.image_size=300 cannot be cropped from data.store_size=256"),
         (["bench", "DATA", "data.speed=3"], "data.speed: Key 'speed' not in"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from dist_alexnet.config import AugmentConfig, DataConfig
+from dist_alexnet.config import AugmentConfig, DataConfig, UsageError
 from dist_alexnet.data.image_set import TooManyBadImages, open_split
 from dist_alexnet.data.loader import Loader
 from dist_alexnet.data.plan import NOT_COUNTED
@@ -96,3 +96,14 @@ def test_a_raw_shard_that_is_cut_short_while_it_is_read(raw: Path, tmp_path: Pat
     next(mine.train_batches(24, slice(0, 24), 0))
     assert 1 <= len(mine.bad) <= 3
     assert all("00003.arrow" in name and name.endswith("its shard has been cut short") for name in mine.bad)
+
+
+def test_a_split_of_nothing_but_bad_images_ends_at_once(raw: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(raw, tmp_path / "set")
+    train = open_split(copy, "train")
+    for path, entry in zip(train.paths, train.entries, strict=True):
+        with path.open("r+b") as file:
+            file.seek(entry.labels)
+            file.write(np.full(entry.images, 99, np.int32).tobytes())
+    with pytest.raises(UsageError, match=r"00000.arrow row 0 \(.*\), and not one other image can be read or decoded; run"):
+        next(loader(copy, threads=1, max_bad=100).train_batches(48, slice(0, 48), 0))

@@ -1,5 +1,6 @@
 """Every stage of every kind of set is measured, on images of the whole stream."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -56,3 +57,12 @@ def test_each_measurement_takes_other_images(prepared: Path, monkeypatch: pytest
     assert starts[0] == 0
     assert starts == sorted(set(starts))
     assert all(start % BATCH == 0 for start in starts)
+
+
+def test_images_that_cannot_be_read_are_passed_over(prepared: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(prepared, tmp_path / "set")
+    images = open_split(copy, "train")
+    images.paths[1].unlink()  # type: ignore[attr-defined]
+    config = replace(configuration(1), data=replace(configuration(1).data, max_bad=7))
+    rates = bench.measure(images, [config], 1e-9, 1, lambda done, total: None)
+    assert [rate.stage for rate in rates] == ["read", "decode", "batches"]

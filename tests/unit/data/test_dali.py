@@ -133,9 +133,9 @@ def test_the_mean_is_the_configured_or_the_sets_or_imagenets(photographs, prepar
     np.testing.assert_allclose(loader(prepared, subtract="channel").crops.mean[0, 0], images.statistics.mean, rtol=1e-6)
     for chosen in ({}, {"subtract": "pixel"}):
         np.testing.assert_array_equal(loader(prepared, **chosen).crops.mean, images.statistics.mean_image[8:-8, 8:-8])
-    for path, chosen in ((photographs, {}), (prepared, {"statistics": "2012"})):
+    for path, chosen in ((photographs, {}), (prepared, {"statistics": "authors"})):
         np.testing.assert_allclose(loader(path, **chosen).crops.mean[0, 0], IMAGENET.mean, rtol=1e-6)
-    for path, chosen in ((photographs, {}), (prepared, {"statistics": "2012"})):
+    for path, chosen in ((photographs, {}), (prepared, {"statistics": "authors"})):
         with pytest.raises(UsageError, match="data.subtract=pixel needs the set's own mean image"):
             loader(path, subtract="pixel", **chosen)
 
@@ -144,7 +144,7 @@ def test_the_mean_is_the_configured_or_the_sets_or_imagenets(photographs, prepar
     ("store", "size", "message"),
     [
         (256, 48, "data.store_size=256, but the shards hold images of 64 pixels; set data.store_size=64"),
-        (64, 65, "model.image_size=65 cannot be cropped from data.store_size=64"),
+        (64, 65, "model.image_size=65 cannot be cropped from squares of 64 pixels; type model.image_size=64 or less"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(prepared, store, size, message):

@@ -40,7 +40,7 @@ def test_a_run_starts_on_fourteen_million_images_in_little_memory(tmp_path: Path
     tracemalloc.start()
     train, val = open_data(tmp_path / "set")
     config = DataConfig(
-        statistics="2012",
+        statistics="authors",
     )
     loader = Loader(train, config, 224, torch.device("cpu"), seed=0)
     last = len(train) - 60  # the first batch straddles two epochs

@@ -35,7 +35,7 @@ class Few:
 
 def take(images: Few, seed: int, global_batch: int, bounds: list[int], steps: range, threads: int) -> Steps:
     """What ranks load together, which own the rows between the bounds, when they start at the first of the steps."""
-    config = DataConfig(store_size=STORE, threads=threads, statistics="2012", augment=AugmentConfig(color="code"))
+    config = DataConfig(store_size=STORE, threads=threads, statistics="authors", augment=AugmentConfig(color="code"))
     ranks: list[list[Batch]] = []
     for rows in itertools.starmap(slice, itertools.pairwise(bounds)):
         loader = Loader(images, config, SIZE, torch.device("cpu"), seed)
@@ -80,7 +80,7 @@ from dist_alexnet.config import AugmentConfig, DataConfig
 from dist_alexnet.data.image_set import open_split
 from dist_alexnet.data.loader import Loader
 path, out, first, last, start = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
-config = DataConfig(store_size=64, statistics="2012", augment=AugmentConfig(color="code"))
+config = DataConfig(store_size=64, statistics="authors", augment=AugmentConfig(color="code"))
 batches = Loader(open_split(path, "train"), config, 48, torch.device("cpu"), 5).train_batches(10, slice(first, last), start)
 for step, batch in enumerate(itertools.islice(batches, 3), start // 10):
     torch.save((batch.images.clone(), batch.labels), f"{out}/{step}-{first}.pt")
@@ -93,7 +93,7 @@ def test_two_processes_go_on_where_three_died(prepared: Path, tmp_path: Path) ->
         argv = [[str(word) for word in (prepared, tmp_path, *rows, start)] for rows in itertools.pairwise(bounds)]
         ranks = [subprocess.Popen([sys.executable, "-c", RANK, *each]) for each in argv]
         assert [rank.wait(120) for rank in ranks] == [9] * len(ranks)
-    config = DataConfig(store_size=STORE, statistics="2012", augment=AugmentConfig(color="code"))
+    config = DataConfig(store_size=STORE, statistics="authors", augment=AugmentConfig(color="code"))
     batches = Loader(open_split(prepared, "train"), config, SIZE, torch.device("cpu"), 5).train_batches(10, slice(0, 10), 0)
     for step, whole in enumerate(itertools.islice(batches, 6)):
         files = sorted(tmp_path.glob(f"{step}-*.pt"))

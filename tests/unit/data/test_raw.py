@@ -20,7 +20,7 @@ AUGMENT = AugmentConfig(color="code")
 
 
 def loader(path: Path, split: str = "train", **config: object) -> Loader:
-    settings = {"store_size": STORE, "augment": AUGMENT, "subtract": "channel", "mean": [10, 20, 30], "statistics": "2012", **config}
+    settings = {"store_size": STORE, "augment": AUGMENT, "subtract": "channel", "mean": [10, 20, 30], "statistics": "authors", **config}
     return Loader(open_split(path, split), DataConfig(**settings), SIZE, CPU, SEED)
 
 

@@ -9,11 +9,12 @@ import pytest
 
 from dist_alexnet.config import DataConfig, UsageError
 from dist_alexnet.data.crops import Crops
-from dist_alexnet.data.image_set import open_split
+from dist_alexnet.data.image_set import open_data, open_split
 from dist_alexnet.data.photograph import Storage
 from dist_alexnet.data.prepare import prepare
 from dist_alexnet.data.statistics import IMAGENET, Statistics, write_statistics
 from dist_alexnet.data.stats import compute
+from dist_alexnet.data.verify import verify
 
 STORE, SIZE = 64, 48
 
@@ -57,7 +58,7 @@ def test_stored_beside_photographs_they_are_what_training_subtracts(photographs:
     assert_same(found, open_split(copy, "val").statistics, rtol=0)
     crops = Crops.of(DataConfig(store_size=STORE, subtract="pixel"), open_split(copy, "train"), SIZE)
     np.testing.assert_array_equal(crops.mean, found.mean_image[8:-8, 8:-8])  # type: ignore[index]
-    for settings in (DataConfig(store_size=STORE, statistics="2012"), DataConfig(store_size=STORE, mean=IMAGENET.mean)):
+    for settings in (DataConfig(store_size=STORE, statistics="authors"), DataConfig(store_size=STORE, mean=IMAGENET.mean)):
         np.testing.assert_array_equal(Crops.of(settings, open_split(copy, "train"), SIZE).mean[0, 0], np.float32(IMAGENET.mean))
     message = "data.store_size=80, but the mean image is of squares of 64 pixels; compute it again with"
     with pytest.raises(UsageError, match=re.escape(message)):
@@ -69,7 +70,8 @@ def test_a_prepared_set_that_has_lost_them_is_not_trained_with_others(prepared: 
     (copy / "statistics.json").unlink()
     with pytest.raises(UsageError, match="the statistics of this prepared set are gone; compute them again with"):
         Crops.of(DataConfig(store_size=STORE), open_split(copy, "train"), SIZE)
-    assert Crops.of(DataConfig(store_size=STORE, statistics="2012"), open_split(copy, "train"), SIZE).mean.shape == (1, 1, 3)
+    assert "its statistics are gone" in verify(copy, 1).faults[0]
+    assert Crops.of(DataConfig(store_size=STORE, statistics="authors"), open_split(copy, "train"), SIZE).mean.shape == (1, 1, 3)
 
 
 def test_photographs_that_do_not_decode_are_left_out_by_name(photographs: Path, tmp_path: Path) -> None:
@@ -81,6 +83,17 @@ def test_photographs_that_do_not_decode_are_left_out_by_name(photographs: Path, 
     assert found.images == 22
     assert [line.partition(": ")[0] for line in bad] == [str(first), str(second)]
     assert bad[0].endswith("it has zero bytes")
+
+
+def test_statistics_of_other_images_are_refused(photographs: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(photographs, tmp_path / "set")
+    first, second = (open_split(copy, "train").path(index) for index in (3, 20))  # type: ignore[attr-defined]
+    first.write_bytes(b"")
+    write_statistics(copy, compute(copy, STORE, 1, lambda done, total: None)[0])
+    open_data(copy)  # one of its images was left out of them
+    second.unlink()
+    with pytest.raises(UsageError, match="its statistics are of 24 training images, but it has 23; type .* --recompute --store"):
+        open_data(copy)
 
 
 def test_nothing_but_noise(tmp_path: Path) -> None:
