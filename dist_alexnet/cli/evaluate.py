@@ -87,6 +87,8 @@ def _run(request: "EvaluationRequest") -> "tuple[PreparedEvaluation, dict[str, A
     told = ""
     try:
         prepared = prepare_evaluation(request, directory)
+        for note in prepared.notes:
+            _warn(f"note: {note}")
         function = partial(evaluate_rank, prepared.job)
         summary, _ = execute(function, directory, prepared.launcher, lambda record: None, _warn, saves=False)
     except TrainingFailed as error:

@@ -1,5 +1,6 @@
 """What becomes of decoded squares: which mean is subtracted, and how the batches are laid out in memory."""
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,13 @@ class Crops:
     def per_pixel(self) -> bool:
         """Whether the mean is one of each pixel."""
         return len(self.mean) > 1
+
+    @property
+    def subtracted(self) -> str:
+        """What is subtracted, in words that differ where it does: a network should be shown images as it was trained on them."""
+        levels = ", ".join(f"{level:.2f}" for level in self.mean.mean(axis=(0, 1)))
+        checksum = hashlib.sha256(self.mean.tobytes()).hexdigest()[:8]
+        return f"a mean of each {'pixel' if self.per_pixel else 'colour'} (R, G, B {levels}; checksum {checksum})"
 
     def batch(self, crops: torch.Tensor) -> torch.Tensor:
         """[b, S, S, 3] of any kind as the images of a batch, [b, 3, S, S]."""

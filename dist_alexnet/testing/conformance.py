@@ -104,7 +104,7 @@ def save_checkpoints(world: World, folder: Path, configs: Mapping[str, Config]) 
         _evaluate_one_image(strategy, network)
         for tensor_name, tensor in checkpoint.canonical_tensors(strategy, network, optimizer).items():
             _local(tensor).copy_(_expected(tensor_name, tensor, strategy))
-        state = checkpoint.TrainingState(7, 0, 0, optimizer.scalars(), {}, {}, {}, [])
+        state = checkpoint.TrainingState(7, 0, 0, optimizer.scalars(), {}, {}, {}, [], "")
         checkpoint.save(folder / name, strategy, network, optimizer, state)
 
 

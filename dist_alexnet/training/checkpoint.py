@@ -45,6 +45,7 @@ class TrainingState:
     config: Mapping[str, Any]  # resolved
     versions: Mapping[str, str]
     classes: list[str]
+    subtracted: str  # from the images, as `Crops.subtracted` says it
     validation: Mapping[str, Any] | None = None  # its result
     format: int = FORMAT
 

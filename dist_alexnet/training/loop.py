@@ -150,6 +150,7 @@ class Training:
             config=asdict(self.config),
             versions=versions(),
             classes=self.train_images.classes,
+            subtracted=self.train_loader.crops.subtracted,
             validation=validation.as_dict() if validation else None,
         )
 

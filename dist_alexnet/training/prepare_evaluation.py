@@ -11,7 +11,7 @@ from dist_alexnet.training.checkpoint_files import find_checkpoint, read_state
 from dist_alexnet.training.job import EvaluationJob, RunDirectory
 from dist_alexnet.training.launcher import Launcher
 from dist_alexnet.training.prepare import OUTPUT_DIR, make_launcher, open_sets, settle_classes, settle_ranks
-from dist_alexnet.training.resume import check_same_network, config_of_checkpoint
+from dist_alexnet.training.resume import check_same_network, config_of_checkpoint, other_mean
 
 # Settings that decide what a network reads.
 NUMBERS = (*(("data", key) for key in ("mean", "subtract", "statistics", "std", "store_size", "dtype")), ("train", "dtype"))
@@ -35,6 +35,7 @@ class PreparedEvaluation:
     launcher: Launcher
     classes: Sequence[str]  # names, by label
     class_names: Mapping[str, str]  # of a class, in words, where the images that are evaluated say so
+    notes: Sequence[str]  # what makes its numbers others than those of the training run, a line each
 
 
 def prepare_evaluation(request: EvaluationRequest, directory: RunDirectory) -> PreparedEvaluation:
@@ -58,7 +59,8 @@ def prepare_evaluation(request: EvaluationRequest, directory: RunDirectory) -> P
         check_same_network(config, checkpoint, train)
     directory.create()
     job = EvaluationJob(config, directory, data, checkpoints, request.views, request.confusion)
-    return PreparedEvaluation(job, launcher, train.classes, val.class_names)
+    notes = [difference for checkpoint in dict.fromkeys(checkpoints) if (difference := other_mean(config, checkpoint, train))]
+    return PreparedEvaluation(job, launcher, train.classes, val.class_names, notes)
 
 
 def check_averaging(checkpoints: Sequence[Path], overrides: Sequence[str]) -> None:
@@ -77,6 +79,7 @@ def _differences(first: Path, other: Path, overrides: Sequence[str]) -> Iterator
     states = [read_state(checkpoint) for checkpoint in (first, other)]
     models = [asdict(resolve({"model": state["config"]["model"]}, []).model) for state in states]
     yield from _unlike((f"model.{key}", models[0][key], models[1][key]) for key in models[0])
+    yield from _unlike([("what is subtracted from the images", *(state.get("subtracted") for state in states))])
     classes: list[list[str]] = [state["classes"] for state in states]
     yield from _unlike([("the number of classes", *map(len, classes))])
     yield from list(_unlike((f"class {label}", *names) for label, names in enumerate(zip(*classes, strict=False))))[:1]

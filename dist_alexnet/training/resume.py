@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from dist_alexnet.config import Config, UsageError
+from dist_alexnet.data.crops import Crops
 from dist_alexnet.data.image_set import ImageSet
 from dist_alexnet.model.layers import describe, parameter_shapes
 from dist_alexnet.resolve import resolve
@@ -41,6 +42,8 @@ def check_resume(config: Config, checkpoint: Path, train: ImageSet) -> None:
     """Refuse to go on from a checkpoint of another network, or one that is the end of its run (UsageError)."""
     state = read_state(checkpoint)
     check_same_network(config, checkpoint, train)
+    if differs := other_mean(config, checkpoint, train):
+        raise UsageError(f"{differs}; train on the data as they were, or type data.mean or data.subtract as it was")
     if config.train.momentum:
         _check_momentum(config, checkpoint, state["config"])
     epoch, steps = state["position"] / len(train), config.train.max_steps
@@ -50,6 +53,12 @@ def check_resume(config: Config, checkpoint: Path, train: ImageSet) -> None:
     if more:
         place = f"step {state['step']}, epoch {epoch:.2f}"
         raise UsageError(f"{checkpoint.name} is the end of its run ({place}); type {' and '.join(more)} to go on")
+
+
+def other_mean(config: Config, checkpoint: Path, train: ImageSet) -> str | None:
+    """How what is subtracted from the images differs from what a checkpoint was trained with; None: it does not."""
+    now, then = Crops.of(config.data, train, config.model.image_size).subtracted, read_state(checkpoint).get("subtracted")
+    return f"{checkpoint.name} was trained with {then} subtracted from the images, but now it is {now}" if then not in (None, now) else None
 
 
 def check_same_network(config: Config, checkpoint: Path, train: ImageSet) -> None:

@@ -62,7 +62,7 @@ def save_networks(world: World, folder: Path) -> None:
         strategy = connect_strategy(with_seed(configure("single", model=TINY), seed), world)
         network = strategy.build()
         optimizer = VelocitySGD(strategy.updated(network), strategy.config.train)
-        state = checkpoint.TrainingState(seed, 0, 0, optimizer.scalars(), {}, {}, {}, [])
+        state = checkpoint.TrainingState(seed, 0, 0, optimizer.scalars(), {}, {}, {}, [], "")
         checkpoint.save(folder, strategy, network, optimizer, state)
 
 

@@ -56,6 +56,8 @@ def test_several_are_all_handed_on(tmp_path: Path, two: list[Path]) -> None:
     [
         (lambda state: state["config"]["model"].update(lrn="code"), "model.lrn: paper and code"),
         (lambda state: state["config"]["model"].update(classes=5), "model.classes: 4 and 5"),
+        (lambda state: state["config"]["data"].update(subtract="channel"), "data.subtract: auto and channel"),
+        (lambda state: state.update(subtracted="nothing"), "what is subtracted from the images: None and nothing"),
         (lambda state: state["classes"].append("more"), "the number of classes: 4 and 5"),
         (lambda state: state["classes"].__setitem__(1, "other"), "class 1: ring and other"),
         (lambda state: state["config"]["data"].update(std=64), "data.std: 1.0 and 64.0"),
@@ -99,3 +101,16 @@ def test_images_that_cannot_be_generated(tmp_path: Path, two: list[Path], monkey
     with pytest.raises(UsageError, match="cannot write .*: Permission denied; type --data with the set to evaluate on") as refusal:
         evaluation(tmp_path, two)
     assert "--output-dir" not in str(refusal.value), "eval has no such option"
+
+
+def test_another_mean_than_in_training_is_told(tmp_path: Path, two: list[Path]) -> None:
+    change(two[0], lambda state: state.update(subtracted="a mean of each pixel"))
+    assert evaluation(tmp_path, two[1:]).notes == [], "nothing is known of it"
+    (note,) = evaluation(tmp_path, two[:1]).notes
+    assert note.startswith(
+        "step-00000001 was trained with a mean of each pixel subtracted from the images, but now it is a mean of each colour"
+    )
+    assert "(R, G, B 127.30, 119.72, 104.91; checksum " in note
+    same = note.partition("but now it is ")[2]
+    change(two[0], lambda state: state.update(subtracted=same))
+    assert evaluation(tmp_path, two[:1]).notes == []

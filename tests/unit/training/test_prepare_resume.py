@@ -1,10 +1,15 @@
 """What can be resumed, and what is refused in one line."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from dist_alexnet.config import UsageError
+from dist_alexnet.data.crops import Crops
+from dist_alexnet.data.image_set import open_split
+from dist_alexnet.data.statistics import write_statistics
+from dist_alexnet.data.stats import compute
 from dist_alexnet.training import local_launcher
 from tests.unit.training.asking import ask, write_checkpoint
 
@@ -66,6 +71,22 @@ def test_the_end_of_a_run_names_the_limits_that_were_reached(tmp_path: Path, pre
     checkpoint = write_checkpoint(ask(tmp_path, preset, "train.momentum=0", name="old"), step=2)
     with pytest.raises(UsageError, match=rf"end of its run \(step 2, epoch 0.80\); {advice}"):
         ask(tmp_path, None, *limits, name="new", resume=str(checkpoint))
+
+
+def test_a_run_does_not_go_on_with_another_mean(tmp_path: Path, preset: str) -> None:
+    prepared = ask(tmp_path, preset, "train.momentum=0", name="old")
+    checkpoint = write_checkpoint(prepared)
+    state = json.loads((checkpoint / "state.json").read_text())
+    train = open_split(prepared.job.data, "train")
+    subtracted = Crops.of(prepared.job.config.data, train, prepared.job.config.model.image_size).subtracted
+    (checkpoint / "state.json").write_text(json.dumps({**state, "subtracted": subtracted}))
+    ask(tmp_path, None, name="same", resume=str(checkpoint)).lock.close()
+    write_statistics(prepared.job.data, compute(prepared.job.data, 40, 1, lambda done, total: None)[0])
+    with pytest.raises(
+        UsageError, match="was trained with a mean of each colour .* but now it is a mean of each pixel .*; train on the data as"
+    ):
+        ask(tmp_path, None, name="new", resume=str(checkpoint))
+    ask(tmp_path, None, "data.statistics=authors", name="authors", resume=str(checkpoint)).lock.close()
 
 
 def test_momentum_cannot_begin_in_the_middle(tmp_path: Path, preset: str) -> None:
