@@ -19,6 +19,7 @@ from benchmarks.common import environment, summary, write
 from benchmarks.input_pipeline.contestants import CONTESTANTS, Batches
 from benchmarks.input_pipeline.other_process import ffcv
 from dist_alexnet.data.image_set import ImageSet, open_split
+from dist_alexnet.training.allocator import keep_freed_memory
 
 SETTLE_S = 2  # in which the others fill their queues
 
@@ -81,6 +82,7 @@ def main() -> None:
     parser.add_argument("--ffcv", metavar="PYTHON", help="of a virtual environment that has FFCV, to compare with it as well")
     parser.add_argument("--out", type=Path, help="JSON file")
     arguments = parser.parse_args()
+    keep_freed_memory()  # as every rank on the CPU does; the worker processes of the others have it from this one
 
     result: dict[str, Any] = {
         "question": "images/s of our loader against torchvision in a DataLoader: same bytes, same order, same cores",

@@ -45,10 +45,13 @@ def bench(
     typed = options.as_overrides(locals())
     from dist_alexnet.data.bench import measure
     from dist_alexnet.data.image_set import TooManyBadImages
+    from dist_alexnet.training.allocator import keep_freed_memory
 
     if not 0 < seconds < float("inf") or rounds < 1:
         raise UsageError(f"--seconds {seconds:g} --rounds {rounds}: both must be positive")
     images, configs = _settle(data, typed, _threads(threads))
+    if any(config.launch.device == "cpu" for config in configs):
+        keep_freed_memory()  # as a rank does
     with progress_bar("measuring", "measurements") as tell:
         try:
             rates = measure(images, configs, seconds, rounds, tell)

@@ -101,7 +101,7 @@ def _size(images: ImageSet, index: int) -> int:
 def _decode(images: ImageSet, config: Config, start: int) -> Batches:
     loader = _loader(images, config)
     reader = HealingReader(images, exchange=True, max_bad=config.data.max_bad)
-    decoder = DaliDecoder(reader, config.data, loader.crops, loader.device, max_offset=0, views=0)
+    decoder = DaliDecoder(reader, config.data, loader.crops, loader.device, _max_offset(config))
     return decoder.decoded(_plans(images, config, start), config.train.global_batch)
 
 
@@ -120,4 +120,8 @@ def _loader(images: ImageSet, config: Config) -> Loader:
 
 def _plans(images: ImageSet, config: Config, start: int) -> Iterator[Plan]:
     batch = config.train.global_batch
-    return train_plans(config.data, len(images), config.train.seed, batch, slice(0, batch), start, 0, IMAGENET)
+    return train_plans(config.data, len(images), config.train.seed, batch, slice(0, batch), start, _max_offset(config), IMAGENET)
+
+
+def _max_offset(config: Config) -> int:
+    return config.data.store_size - config.model.image_size

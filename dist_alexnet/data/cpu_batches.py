@@ -72,12 +72,12 @@ class Scratch:
     """
 
     def __init__(self, side: int) -> None:
-        self._side, self._own = side, threading.local()
+        self.side, self._own = side, threading.local()
 
     def fill(self, piece: range, square: Callable[[int], Pixels]) -> Pixels:
         """The squares at these positions, [n, side, side, 3]."""
         if not hasattr(self._own, "squares"):
-            self._own.squares = np.empty((PIECE, self._side, self._side, 3), np.uint8)
+            self._own.squares = np.empty((PIECE, self.side, self.side, 3), np.uint8)
         squares: Pixels = self._own.squares[: len(piece)]
         for place, position in zip(squares, piece, strict=True):
             place[:] = square(position)

@@ -41,7 +41,7 @@ class HealingReader:
             index = self.settle(plan, position)
             try:
                 content = self.images.encoded(index)
-                if self.images.encoding != "raw" and (reason := flaw(content)):
+                if self.images.encoding != "raw" and (reason := flaw(content, self.images.prepared_size)):
                     raise ImageError(reason)
                 return content
             except ImageError as error:

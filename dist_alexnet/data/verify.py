@@ -83,7 +83,7 @@ def _look_at(images: ImageSet, index: int) -> Seen | str:
         content, label = images.encoded(index), images.label(index)
     except ImageError as error:
         return str(error)
-    if images.encoding != "raw" and (reason := flaw_within(content)):
+    if images.encoding != "raw" and (reason := flaw_within(content, images.prepared_size)):
         return reason
     return Seen(label, hashlib.blake2b(content.tobytes(), digest_size=16).digest())
 

@@ -37,7 +37,7 @@ def test_stages(kind: str, stages: int, request: pytest.FixtureRequest) -> None:
         assert min(rate.rounds) <= rate.images_per_second <= max(rate.rounds)
     pixels = {"batches": 4 * 3 * SIZE**2}  # bytes of an image, as float32
     if kind == "prepared":
-        pixels["decode"] = 3 * STORE**2  # as uint8; photographs are larger, each another size
+        pixels["decode"] = 3 * SIZE**2  # as uint8, of the crops alone; photographs are larger, each another size
     for rate in rates:
         if rate.stage in pixels:  # medians of two rounds are means, of rates that rise and fall together
             assert rate.bytes_per_second / rate.images_per_second == pytest.approx(pixels[rate.stage])
