@@ -29,10 +29,10 @@ def scale_and_crop(image: Tensor, size: int, corner: Sequence[int] = (0, 0), sid
     stops = [start + (side or size) for start in starts]
     pixels = image[None].permute(0, 3, 1, 2)  # in this order the strides are those of channels-last memory, which the result then has, too
     if scaled != list(shape):
-        # What lies beyond the part is left out, a fifth of the work; `interpolate` would take the scale from what is left.
+        # Rows and columns beyond the part are left out, a fifth of the work; `interpolate` would change the scale to what is left.
         scales = [whole / each for whole, each in zip(scaled, shape, strict=True)]
-        height, width = (math.ceil(stop / scale + max(1 / scale, 1)) + 1 for stop, scale in zip(stops, scales, strict=True))
-        pixels = pixels[..., :height, :width]
+        rows = math.ceil(stops[0] / scales[0] + max(1 / scales[0], 1)) + 1  # that have a part in the last one; all columns: no copy
+        pixels = pixels[:, :, :rows]
         wanted = [stop + (stop == given) for stop, given in zip(stops, pixels.shape[2:], strict=True)]  # equal, it would not be scaled
         pixels = torch.ops.aten._upsample_bilinear2d_aa(pixels, wanted, False, *scales)
     return pixels.permute(0, 2, 3, 1)[0, starts[0] : stops[0], starts[1] : stops[1]]
