@@ -1,4 +1,4 @@
-"""Does the memory of a rank grow with the size of the set? A whole epoch of a small set and of one ten times its size.
+"""Does the memory of a rank grow with the size of the set? As many batches of a small set as an epoch of one ten times its size has.
 
 Each in a process of its own, which reports what it holds after the first batches and at the end.
 
@@ -20,6 +20,7 @@ from dist_alexnet.data.image_set import open_split
 from dist_alexnet.data.index import Index, read_index
 from dist_alexnet.data.loader import Loader
 from dist_alexnet.data.shards import shard_path, write_shard
+from dist_alexnet.training.allocator import keep_freed_memory
 
 BATCH, SHARD = 128, 4096
 
@@ -38,16 +39,17 @@ def repeat(data: Path, images: int, target: Path) -> Path:
     return target
 
 
-def epoch(data: Path) -> dict[str, int]:
-    """Resident memory in bytes of this process while it goes through a set once."""
+def take(data: Path, num_images: int) -> dict[str, int]:
+    """Resident memory in bytes of this process while it takes so many images of a set, epoch after epoch."""
+    keep_freed_memory()  # as every rank on the CPU does
     images = open_split(data, "train")
     batches = Loader(images, config(2), IMAGE_SIZE, torch.device("cpu"), seed=0).train_batches(BATCH, slice(0, BATCH), start=0)
     early = 0
-    for number in range(len(images) // BATCH):
+    for number in range(num_images // BATCH):
         next(batches)
         if number == 8:
             early = status("VmRSS")
-    return {"images": len(images), "after_8_batches": early, "at_the_end": status("VmRSS"), "peak": status("VmHWM")}
+    return {"images": len(images), "taken": num_images, "after_8_batches": early, "at_the_end": status("VmRSS"), "peak": status("VmHWM")}
 
 
 def status(key: str) -> int:
@@ -60,16 +62,20 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="a set prepared with 256 pixels, from which the two are made")
     parser.add_argument("--images", type=int, default=4096, help="of the small one")
     parser.add_argument("--out", type=Path, help="JSON file")
-    parser.add_argument("--epoch", action="store_true", help="go through --data itself and print what was held")
+    parser.add_argument("--take", type=int, help="take so many images of --data itself and print what was held")
     arguments = parser.parse_args()
-    if arguments.epoch:
-        print(json.dumps(epoch(arguments.data)))
+    if arguments.take:
+        print(json.dumps(take(arguments.data, arguments.take)))
         return
-    result = {"question": "resident memory of a rank, bytes, over an epoch of a set and of one ten times its size", **environment()}
+    result = {
+        "question": "resident memory of a rank, bytes, that takes as many images of a set and of one ten times its size",
+        **environment(),
+    }
     with tempfile.TemporaryDirectory(dir=arguments.data.parent) as folder:
         for times in (1, 10):
             data = repeat(arguments.data, times * arguments.images, Path(folder) / f"{times}x")
-            command = [sys.executable, "-m", "benchmarks.input_pipeline.memory", "--data", str(data), "--epoch"]
+            command = [sys.executable, "-m", "benchmarks.input_pipeline.memory", "--data", str(data)]
+            command += ["--take", str(10 * arguments.images)]
             result[f"{times}x"] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
             print(f"{times:3}x", result[f"{times}x"])
     write(result, arguments.out)

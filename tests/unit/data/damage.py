@@ -157,6 +157,9 @@ SHARDS = {
     "jpeg shard: Huffman table": BadShard(
         "prepared", within(lambda c: put(c, segment(c, DHT, 5), b"\xff" * 16)), {VICTIM: "it does not decode"}
     ),
+    "jpeg shard: size in the header": BadShard(
+        "prepared", within(lambda c: put(c, segment(c, SOF, 5), struct.pack(">HH", 63, 64))), {VICTIM: "it has 64 x 63 pixels, not 64 x 64"}
+    ),
     "jpeg shard: flipped bits": BadShard("prepared", within(lambda c: flip(c, (segment(c, SOS, 14) + len(c)) // 2, 20)), {}),
     "jpeg shard: zeroed disk block": BadShard("prepared", within(lambda c: put(c, segment(c, SOS, 14), bytes(512))), {}),
     "jpeg shard: end too early": BadShard("prepared", within(lambda c: put(c, len(c) // 2, END)), {}),
