@@ -2,9 +2,10 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 
 from dist_alexnet.config import UsageError
@@ -14,7 +15,7 @@ from dist_alexnet.data.shards import Shards
 from dist_alexnet.data.sources.photographs import SPLITS, Split
 from dist_alexnet.data.wholeness import flaw_within
 
-PART = 64  # images that a worker takes at a time
+PART = 64  # photographs that a worker takes at a time; of shards it takes a whole one, and reads it once
 
 
 @dataclass(frozen=True)
@@ -51,19 +52,18 @@ def verify(path: Path, workers: int, tell: Callable[[int, int], None] = lambda d
     found, where = Verification(), defaultdict(list)
     if sets["train"].prepared_size and sets["train"].statistics is None:
         found.faults.append(f"{path}: its statistics are gone; type `dist-alexnet data stats {path} --store`")
-    for split, images in sets.items():
-        found.faults += list(_wrong_checksums(images))
-        found.counts[split] = [0] * len(images.classes)
-        parts = [range(start, min(start + PART, len(images))) for start in range(0, len(images), PART)]
-        for part, results in zip(parts, in_order(_look, ((path, split, part) for part in parts), workers), strict=True):
-            for index, result in zip(part, results, strict=True):
-                if isinstance(result, str):
-                    found.faults.append(f"{images.where(index)}: {result}")
-                else:
-                    found.counts[split][result.label] += 1
-                    where[result.digest].append((split, index))
-            done += len(part)
-            tell(done, total)
+    found.counts = {split: [0] * len(images.classes) for split, images in sets.items()}
+    work = [(path, split, part) for split, images in sets.items() for part in _parts(images)]
+    for (_, split, part), (fault, results) in zip(work, in_order(_look, work, workers), strict=True):
+        found.faults += [fault] if fault else []
+        for index, result in zip(part, results, strict=True):
+            if isinstance(result, str):
+                found.faults.append(f"{sets[split].where(index)}: {result}")
+            else:
+                found.counts[split][result.label] += 1
+                where[result.digest].append((split, index))
+        done += len(part)
+        tell(done, total)
     empty = [name for name, count in zip(sets["train"].classes, found.counts["train"], strict=True) if not count]
     found.faults += [f"{path / 'train'}: class {name} has no sound image" for name in empty]
     found.duplicates = [[sets[split].where(index) for split, index in places] for places in where.values() if len(places) > 1]
@@ -73,9 +73,18 @@ def verify(path: Path, workers: int, tell: Callable[[int, int], None] = lambda d
 _open = cache(open_split)  # once in a worker process
 
 
-def _look(path: Path, split: Split, part: range) -> list[Seen | str]:
-    """Each image of a part, or what is wrong with it."""
-    return [_look_at(_open(path, split), index) for index in part]
+def _parts(images: ImageSet) -> list[range]:
+    if isinstance(images, Shards):
+        stops = list(accumulate(entry.images for entry in images.entries))
+        return [range(stop - entry.images, stop) for stop, entry in zip(stops, images.entries, strict=True) if entry.images]
+    return [range(start, min(start + PART, len(images))) for start in range(0, len(images), PART)]
+
+
+def _look(path: Path, split: Split, part: range) -> tuple[str | None, list[Seen | str]]:
+    """What is wrong with the shard that these images are; each of them, or what is wrong with it."""
+    images = _open(path, split)
+    fault = _wrong_checksum(images, part) if isinstance(images, Shards) else None
+    return fault, [_look_at(images, index) for index in part]
 
 
 def _look_at(images: ImageSet, index: int) -> Seen | str:
@@ -88,10 +97,12 @@ def _look_at(images: ImageSet, index: int) -> Seen | str:
     return Seen(label, hashlib.blake2b(content.tobytes(), digest_size=16).digest())
 
 
-def _wrong_checksums(images: ImageSet) -> Iterator[str]:
-    if not isinstance(images, Shards):
-        return
-    for path, entry in zip(images.paths, images.entries, strict=True):
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != entry.sha256:
-                yield f"{path}: not the bytes that were written (its SHA-256 is another)"
+def _wrong_checksum(shards: Shards, part: range) -> str | None:
+    shard, _ = shards.locate(part.start)
+    try:
+        with shards.paths[shard].open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return f"{shards.paths[shard]}: {error.strerror}"
+    same = digest == shards.entries[shard].sha256
+    return None if same else f"{shards.paths[shard]}: not the bytes that were written (its SHA-256 is another)"
