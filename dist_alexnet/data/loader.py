@@ -45,8 +45,8 @@ class Loader:
 
     @property
     def bad(self) -> list[str]:
-        """Images that could not be read or decoded, with the reason."""
-        return list(self._bad.values())
+        """Images that could not be read or decoded, with the reason, in the order of the set: threads find them in any."""
+        return [reason for _, reason in sorted(self._bad.items())]
 
     def train_batches(self, global_batch: int, rows: slice, start: int) -> Generator[Batch]:
         """Endless: these rows of each global batch, augmented. Close the iterator to release its threads.
