@@ -28,7 +28,10 @@ def synth(
     from dist_alexnet.config import SynthConfig
     from dist_alexnet.data.synth import write
 
-    write(target, SynthConfig(classes, train, val, seed))
+    try:
+        write(target, SynthConfig(classes, train, val, seed))
+    except OSError as error:
+        raise UsageError(f"{target}: {error.strerror or error}; name a folder that can be written, with room for the images") from error
     print(f"{target}: {train} training and {val} validation images of {classes} classes")
 
 

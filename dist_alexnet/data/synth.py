@@ -24,13 +24,14 @@ def ensure(target: str | Path, config: SynthConfig) -> None:
     """Make sure that the folder holds this data set; returns at once when it does.
 
     Raises:
-        UsageError: the folder holds something else, or cannot be written.
+        UsageError: the folder holds something else.
+        OSError: it cannot be written.
     """
     recipe = Path(target) / RECIPE
     if not recipe.is_file():
         try:
             write(target, config)
-        except UsageError:
+        except OSError:
             if not recipe.is_file():  # else another run was faster, which is as well
                 raise
     if json.loads(recipe.read_text()) != asdict(config):
@@ -41,17 +42,11 @@ def write(target: str | Path, config: SynthConfig) -> None:
     """Write `target/train/<class>/*.jpg` and `target/val/<class>/*.jpg`, all at once when complete. Same configuration, same bytes.
 
     Raises:
-        UsageError: the folder exists already, or cannot be written.
+        UsageError: the folder exists already.
+        OSError: it cannot be written.
     """
     target = Path(target)
     _check(target)
-    try:
-        _write(target, config)
-    except OSError as error:
-        raise UsageError(f"{target}: {error.strerror or error}; name a folder that can be written, with room for the images") from error
-
-
-def _write(target: Path, config: SynthConfig) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f"{target.name}.unfinished-", dir=target.parent))
     try:

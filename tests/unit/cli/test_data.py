@@ -68,6 +68,7 @@ def test_stats_are_shown_stored_when_asked_for_and_not_computed_twice(photograph
         (["bench", "DATA", "--seconds", "nan"], "--seconds nan --rounds 3: both must be positive"),
         (["bench", "DATA", "model.image_size=300"], "model.image_size=300 cannot be cropped from data.store_size=256"),
         (["bench", "DATA", "data.speed=3"], "data.speed: Key 'speed' not in"),
+        (["synth", "/dev/null/set"], "/dev/null/set: File exists; name a folder that can be written"),
     ],
 )
 def test_refusals(photographs: Path, typed: Typed, arguments: list[str], message: str) -> None:

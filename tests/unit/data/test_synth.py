@@ -64,6 +64,3 @@ def test_refusals(tmp_path):
         ensure(tmp_path / "set", SynthConfig())
     with pytest.raises(UsageError, match=r"it exists and is not empty"):
         write(tmp_path / "set", CONFIG)
-    (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match=r"file/set: .*; name a folder that can be written"):
-        ensure(tmp_path / "file/set", CONFIG)
