@@ -23,7 +23,7 @@ def progress_bar(label: str, unit: str = "images") -> Iterator[Tell]:
 
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
-            return Text(f"{task.speed:,.0f} {unit}/s" if task.speed else "")
+            return Text(f"{_rate(task.speed)} {unit}/s" if task.speed else "")
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
@@ -53,7 +53,15 @@ def _lines(label: str, unit: str) -> Tell:
             started, told, first = now, now, done
         if now - told >= LINE_S and done > first:
             told, rate = now, (done - first) / (now - started)
-            left = f" of {total:,}, {rate:,.0f} {unit}/s, {(total - done) / rate / 60:.0f} minutes left" if total is not None else ""
+            left = f" of {total:,}, {_rate(rate)} {unit}/s, {_time((total - done) / rate)} left" if total is not None else ""
             print(f"{label}: {done:,}{left}", file=sys.stderr)
 
     return tell
+
+
+def _rate(per_second: float) -> str:
+    return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.2g}"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds / 60:,.0f} minutes" if seconds >= 120 else f"{seconds:.0f} s"

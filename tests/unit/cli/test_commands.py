@@ -131,7 +131,7 @@ def test_where_there_is_no_terminal_progress_is_told_in_lines(capsys: pytest.Cap
             tell(found, None)
         for done in (50, 1000, 1250):
             tell(done, 3650)
-    lines = ["looking for photographs: 1,281,000", "preparing: 1,250 of 3,650, 30 images/s, 1 minutes left"]
+    lines = ["looking for photographs: 1,281,000", "preparing: 1,250 of 3,650, 30 images/s, 80 s left"]
     assert capsys.readouterr().err.splitlines() == lines
 
 
