@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--ffcv", metavar="PYTHON", help="of a virtual environment that has FFCV, to compare with it as well")
     parser.add_argument("--out", type=Path, help="JSON file")
     arguments = parser.parse_args()
-    keep_freed_memory()  # as every rank on the CPU does; the worker processes of the others have it from this one
+    keep_freed_memory()  # as every rank on the CPU does; worker processes, forked from this one, too
 
     result: dict[str, Any] = {
         "question": "images/s of our loader against torchvision in a DataLoader: same bytes, same order, same cores",

@@ -60,10 +60,11 @@ class Cropper:
         """Crop these images.
 
         Args:
-            images: [b, H, W, 3]; where they are no larger than a crop, they have been cropped already.
+            images: [b, H, W, 3]; where H and W are S, they have been cropped already.
             augmentation: of these b images.
             out: [b, S, S, 3], contiguous in memory.
         """
+        assert out.flags.c_contiguous
         view, scale = augmentation, (1 / (self._std * augmentation.divide)).astype(np.float32)
         places = view.crop_y, view.crop_x
         if images.shape[1:3] == (self._size, self._size):
@@ -81,7 +82,6 @@ def _compiled(size: int) -> Callable[..., None]:
     width = 3 * size
     last = np.uint64(size - 1)
 
-    @njit(cache=True, nogil=True)
     def fill(targets: Any, sources: Any, crop_y: Any, crop_x: Any, mirror: Any, means: Any, color: Any, scale: Any) -> None:
         shift, turned = np.empty(width, np.float32), np.empty(width, np.uint8)
         for i in range(len(targets)):
@@ -98,5 +98,6 @@ def _compiled(size: int) -> Callable[..., None]:
                 for x in range(width):
                     target[x] = (np.float32(pixels[x]) - mean[x] + shift[x]) * scale[i]
 
-    compiled: Callable[..., None] = fill
+    fill.__qualname__ = f"fill_{size}"  # a file of its own on disk: numba mixes up constants of processes that write one at a time
+    compiled: Callable[..., None] = njit(cache=True, nogil=True)(fill)
     return compiled

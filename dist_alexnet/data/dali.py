@@ -54,7 +54,7 @@ class DaliDecoder:
         self._views = views
         self._side = reader.images.prepared_size or config.store_size
         self._prepared = bool(reader.images.prepared_size)
-        self._one_crop = views == 1 and not self._cuda  # what lies outside of it, nobody needs
+        self._one_crop = views == 1 and not self._cuda  # in training, and of the centre in evaluation: what lies outside, nobody needs
         self._scratch = Scratch(crops.size if self._one_crop else self._side)
 
     def run(self, plans: Iterator[Plan], max_rows: int) -> Iterator[tuple[Plan, list[torch.Tensor]]]:
@@ -70,7 +70,7 @@ class DaliDecoder:
                 yield from batches
 
     def decoded(self, plans: Iterator[Plan], max_rows: int) -> Generator[int]:
-        """Bytes of the decoded images of each plan, to see how fast that goes."""
+        """Bytes of what is decoded for each plan, to see how fast that goes: whole images, or of prepared squares the one crop."""
         with closing(self._outputs(plans, max_rows, finished=0)) as results:
             for _, (images,) in results:
                 yield sum(math.prod(shape) for shape in images.shape())
@@ -191,7 +191,7 @@ def _decode_crop_normalize(
     """(pixels - mean) / std of the crop for each view, HWC; without views the decoded images, as on a CPU, where `_squares` goes on.
 
     raw: what is fed are squares. store_size: of photographs, to scale to; None: they are squares already. crop_only: of squares only the
-    crop is decoded, which saves a tenth. hints: to a GPU's decoder.
+    crop is decoded, which saves 7 %. hints: to a GPU's decoder.
     """
     kinds, dimensions = zip((UINT8, 3 if raw else 1), *(WHERE if crop_only else HOW * views), strict=True)
     encoded, *how = fn.external_source(source, num_outputs=len(kinds), dtype=kinds, ndim=dimensions, batch=True, no_copy=True)

@@ -14,7 +14,7 @@ from dist_alexnet.data.image_set import Encoding, ImageError
 from dist_alexnet.data.moments import Moments
 from dist_alexnet.data.scaling import scale_and_crop
 from dist_alexnet.data.sources.photographs import Part
-from dist_alexnet.data.wholeness import wrong_format
+from dist_alexnet.data.wholeness import flaw
 
 MAX_SIDE = 65_500  # pixels that a JPEG can hold
 
@@ -48,7 +48,7 @@ def _encode(content: bytes, storage: Storage, moments: Moments | None) -> bytes 
         with open_image(content) as photograph:
             if storage.size is None:
                 photograph.load()
-                return wrong_format(photograph) or content
+                return flaw(np.frombuffer(content, np.uint8)) or content
             pixels = square(photograph, storage.size)
     except ImageError as error:
         return str(error)

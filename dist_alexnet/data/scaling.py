@@ -2,6 +2,9 @@
 
 torch's operator has vector code for bytes: 0.2 ms for a photograph of 500 x 375 pixels, where Pillow takes 1.1 ms and DALI's CPU
 operator as long as decoding (one core of an AMD EPYC, 2026-11). Pillow's result and its own differ by one grey level at most.
+
+A part is that of the whole square, but that torch takes as many digits for the weights of a row as the largest of them leaves room for:
+a part that leaves that one out may differ by one grey level. From photographs to squares of 256 pixels we have seen none.
 """
 
 import math
@@ -24,12 +27,14 @@ def scale_and_crop(image: Tensor, size: int, corner: Sequence[int] = (0, 0), sid
         uint8 [side, side, 3].
     """
     shape = image.shape[:2]
-    scaled = [max(size, round(each * size / min(shape))) for each in shape]
+    scale = size / min(shape)
+    scaled = [max(size, round(each * scale)) for each in shape]
     starts = [(whole - size) // 2 + offset for whole, offset in zip(scaled, corner, strict=True)]
     stops = [start + (side or size) for start in starts]
     pixels = image[None].permute(0, 3, 1, 2)  # in this order the strides are those of channels-last memory, which the result then has, too
     if scaled != list(shape):
-        # Rows and columns beyond the part are left out, a fifth of the work; `interpolate` would change the scale to what is left.
+        # Rows and columns beyond the part are left out, a fifth of the work. The operator beneath `interpolate` (torch 2.14), for that
+        # would change the scale to what is left.
         scales = [whole / each for whole, each in zip(scaled, shape, strict=True)]
         rows = math.ceil(stops[0] / scales[0] + max(1 / scales[0], 1)) + 1  # that have a part in the last one; all columns: no copy
         pixels = pixels[:, :, :rows]

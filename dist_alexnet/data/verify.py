@@ -13,7 +13,7 @@ from dist_alexnet.data.image_set import ImageError, ImageSet, open_data, open_sp
 from dist_alexnet.data.pool import in_order
 from dist_alexnet.data.shards import Shards
 from dist_alexnet.data.sources.photographs import SPLITS, Split
-from dist_alexnet.data.wholeness import flaw_within
+from dist_alexnet.data.wholeness import flaw, flaw_within
 
 PART = 64  # photographs that a worker takes at a time; of shards it takes a whole one, and reads it once
 
@@ -92,7 +92,8 @@ def _look_at(images: ImageSet, index: int) -> Seen | str:
         content, label = images.encoded(index), images.label(index)
     except ImageError as error:
         return str(error)
-    if images.encoding != "raw" and (reason := flaw_within(content, images.prepared_size)):
+    side = images.prepared_size
+    if images.encoding != "raw" and (reason := flaw(content, side) or flaw_within(content, side)):
         return reason
     return Seen(label, hashlib.blake2b(content.tobytes(), digest_size=16).digest())
 

@@ -1,9 +1,10 @@
 """Is this a file that the decoder of the pipeline decodes? Asked before it sees the file.
 
 DALI 2.4 does not survive a file that it cannot decode: the pipeline is lost, and in half of our runs the process ended with SIGSEGV
-soon after. So a JPEG with a sound header and an end, and a PNG of sound chunks, go to it unread, and any other file only if Pillow
-decodes it. A square must have the size that it was stored with, or a crop might not lie within it. What changes inside of the
-compressed data of a JPEG, DALI decodes to other pixels (a dozen kinds tried).
+soon after. So a JPEG with a sound header, one scan and an end, and a PNG of sound chunks, go to it unread, and any other file only if
+Pillow decodes it; a JPEG with bytes between its segments, which Pillow skips, not at all. A square must have the size that it was stored
+with, or a crop might not lie within it. What changes inside of the compressed data of a JPEG, DALI decodes to other pixels (a dozen
+kinds tried).
 """
 
 import io
@@ -16,9 +17,10 @@ from PIL import Image
 
 STORABLE = ("JPEG", "MPO", "PNG", "BMP", "TIFF", "WEBP")  # formats that DALI reads as well as Pillow; not GIF, ICO, TGA, AVIF
 TAIL = 1024  # bytes; some cameras add a few after the end of the image
-START_OF_SCAN, END = 0xDA, b"\xff\xd9"  # of a JPEG
-FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of the segments of a JPEG that say how large it is
-TRIAL, COMMON = b"\0\x10\0\x10", range(1, 2**13)  # 16 x 16 pixels; sides of which no decoder refuses any
+JPEG, END, START_OF_SCAN = b"\xff\xd8", b"\xff\xd9", 0xDA
+ONE_SCAN = (0xC0, 0xC1)  # markers of the segment of a JPEG that says how large it is, where all of its tables come before the pixels
+TRIAL = b"\0\x10\0\x10"  # 16 x 16 pixels
+COMMON = range(1, 2**13)  # pixels, sides of an image that no decoder refuses for its size
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -29,8 +31,12 @@ def flaw(content: npt.NDArray[np.uint8], side: int | None = None) -> str | None:
         content: uint8 [bytes].
         side: pixels, of a square; None: it may be of any size.
     """
-    if END in content[-TAIL:].tobytes() and (header := _jpeg_header(content)) and (size := _sound_size(header)):
-        return _wrong_size(size, side)
+    if content[:2].tobytes() == JPEG:
+        header = _jpeg_header(content)
+        if header is None:
+            return "it does not decode"
+        if END in content[-TAIL:].tobytes() and (size := _sound_size(header)):
+            return _wrong_size(size, side)
     if content[:8].tobytes() == PNG and side is None and _has_sound_chunks(content):
         return None
     return flaw_within(content, side)
@@ -58,11 +64,17 @@ def _wrong_size(size: tuple[int, int], side: int | None) -> str | None:
 
 
 def _segments(jpeg: npt.NDArray[np.uint8] | bytes) -> Iterator[tuple[int, int, int]]:
-    """Marker, start and end of all before the compressed data, whose own segment is the last; less where it is no JPEG."""
+    """Marker, start and end of all before the compressed data, whose own segment is the last; less where anything else comes first."""
     end, marker = 2, 0
     while marker != START_OF_SCAN and end + 4 <= len(jpeg) and jpeg[end] == 0xFF:
         start, marker = end, int(jpeg[end + 1])
-        end += 2 + 256 * int(jpeg[start + 2]) + int(jpeg[start + 3])
+        if marker == 0xFF:  # fills
+            end += 1
+            continue
+        length = 256 * int(jpeg[start + 2]) + int(jpeg[start + 3])
+        if length < 2 or not marker:
+            return
+        end += 2 + length
         yield marker, start, end
 
 
@@ -71,15 +83,23 @@ def _jpeg_header(jpeg: npt.NDArray[np.uint8]) -> bytes | None:
     return next((jpeg[:end].tobytes() for marker, _, end in _segments(jpeg) if marker == START_OF_SCAN), None)
 
 
-@lru_cache(maxsize=16)  # prepared squares share one; the header of a photograph takes 20 us
+@lru_cache(maxsize=16)  # prepared squares share one; that of a photograph takes 50 us
 def _sound_size(header: bytes) -> tuple[int, int] | None:
-    """Width and height of the image that this header of a JPEG describes; None: none, seen by decoding a small one without data."""
-    frame = next((start + 5 for marker, start, _ in _segments(header) if marker in FRAMES), len(header))
-    height, width = (int.from_bytes(header[place : place + 2], "big") for place in (frame, frame + 2))
+    """Width and height of the image of one scan that this header of a JPEG describes, seen by decoding a small one without data.
+
+    None: it describes none, or one of several scans, each of which brings its own tables.
+    """
+    frames = [start for marker, start, _ in _segments(header) if marker in ONE_SCAN]
+    if not frames:
+        return None
+    place = frames[0] + 5
+    height, width = (int.from_bytes(header[start : start + 2], "big") for start in (place, place + 2))
     if height in COMMON and width in COMMON:
-        header = header[:frame] + TRIAL + header[frame + 4 :]
+        header = header[:place] + TRIAL + header[place + 4 :]
     try:
         with Image.open(io.BytesIO(header + END), formats=("JPEG",)) as photograph:
+            if photograph.width not in COMMON:
+                photograph.draft(None, (1, 1))  # an eighth of it is enough
             photograph.load()
     except Exception:  # as above
         return None

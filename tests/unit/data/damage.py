@@ -47,6 +47,12 @@ def first_scan(jpeg: bytes) -> bytes:
     return progressive[: progressive.index(b"\xff\xda", segment(progressive, SOS, 2))]
 
 
+def later_tables(jpeg: bytes) -> bytes:
+    progressive = as_file(jpeg, "JPEG", progressive=True)
+    place = progressive.index(bytes([0xFF, DHT]), segment(progressive, SOS, 2))
+    return put(progressive, place + 5, b"\xff" * 16)
+
+
 def huge_png(jpeg: bytes) -> bytes:
     content = png(jpeg)
     chunk = b"IHDR" + struct.pack(">II", 65_000, 65_000) + content[24:29]
@@ -81,6 +87,9 @@ BAD_FILES = {
     "Huffman table": BadFile(lambda c: put(c, segment(c, DHT, 5), b"\xff" * 16), BROKEN),
     "scan of an unknown component": BadFile(lambda c: put(c, segment(c, SOS, 5), b"\x77"), BROKEN),
     "progressive, cut after the first scan": BadFile(first_scan, CUT),
+    "bytes between segments": BadFile(lambda c: put(c, segment(c, SOF, 0), b"abcd" + c[segment(c, SOF, 0) :]), None),
+    "segment of no length": BadFile(lambda c: c[:2] + b"\xff\xfe\0\0" + c[2:], None),
+    "progressive, tables of a later scan": BadFile(later_tables, BROKEN),
     "text": BadFile(lambda c: b"this is no image\n", UNKNOWN),
     "web page": BadFile(lambda c: b"<!DOCTYPE html><html><body>404 Not Found</body></html>", UNKNOWN),
     "PNG cut": BadFile(lambda c: png(c)[: len(png(c)) // 2], CUT),
@@ -99,6 +108,7 @@ ODD_FILES: dict[str, Callable[[bytes], bytes]] = {  # they decode, and are nobod
     "progressive": lambda c: as_file(c, "JPEG", progressive=True),
     "WebP in disguise": lambda c: as_file(c, "WEBP"),
     "bytes after the end": lambda c: c + bytes(100),
+    "fill bytes": lambda c: c[: segment(c, SOF, 0)] + b"\xff\xff" + c[segment(c, SOF, 0) :],
 }
 
 

@@ -25,6 +25,12 @@ def test_it_equals_numpy(height: int, width: int, size: int, per_pixel: bool) ->
         np.testing.assert_array_equal(out[i], expected * (np.float32(0.5) / divide[i]))
 
 
+def test_each_size_is_kept_in_a_file_of_its_own() -> None:
+    """Numba's index of a file may be written by two processes at once, and then leads from one size to the loop of another."""
+    names = {Cropper(size, np.zeros((1, 1, 3), np.float32), 1.0)._fill.__qualname__ for size in (8, 9)}
+    assert names == {"fill_8", "fill_9"}
+
+
 def test_memory_is_recycled_when_nobody_holds_it() -> None:
     recycler = Recycler()
     first = torch.from_numpy(recycler.empty((2, 3)))
