@@ -98,7 +98,7 @@ def _sound_size(header: bytes) -> tuple[int, int] | None:
         header = header[:place] + TRIAL + header[place + 4 :]
     try:
         with Image.open(io.BytesIO(header + END), formats=("JPEG",)) as photograph:
-            if photograph.width not in COMMON:
+            if max(photograph.size) not in COMMON:
                 photograph.draft(None, (1, 1))  # an eighth of it is enough
             photograph.load()
     except Exception:  # as above

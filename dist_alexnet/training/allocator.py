@@ -3,8 +3,8 @@
 glibc takes a tensor of 32 MiB and more from the system and gives it back as soon as it is free; every step of the full network then has
 some 100,000 pages cleared by the kernel. Kept, they cost nothing: half of the system time, and 5 to 20 % of a step (2026-11, two cores).
 It also gives each thread a heap of its own, and returns one of those as soon as it is empty: in the threads of DALI the one of every
-other batch. With one heap for all threads, decoding takes a tenth less CPU time, and a step of training as long as before (two cores; on many
-the threads might have to wait for each other).
+other batch. With one heap for all threads, decoding takes a tenth less CPU time, and a step of training as long as before (two cores; where
+there are many, threads might have to wait for each other).
 """
 
 import ctypes
