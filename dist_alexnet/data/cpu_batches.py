@@ -14,6 +14,7 @@ from dist_alexnet.data.crops import Crops
 from dist_alexnet.data.plan import Plan
 
 PIECE = 16  # images that a thread takes at a time: few enough to stay in its cache between being read and being cropped
+DECODED = 128  # where they lie in memory already: threads that ask for the interpreter less often hinder each other less
 
 Pixels = npt.NDArray[np.uint8]
 Squares = Callable[[range], Pixels]  # at these positions of a plan, [n, H, W, 3]; good until the same thread asks again
@@ -26,10 +27,11 @@ class CpuBatches:
         crops: what to make.
         threads: how many of them.
         ahead: batches that are begun before the first one is taken.
+        piece: images that a thread takes at a time.
     """
 
-    def __init__(self, crops: Crops, threads: int, ahead: int) -> None:
-        self._size, self._threads, self._ahead = crops.size, threads, ahead
+    def __init__(self, crops: Crops, threads: int, ahead: int, piece: int = PIECE) -> None:
+        self._size, self._threads, self._ahead, self._piece = crops.size, threads, ahead, piece
         self._crop, self._recycler = Cropper(crops.size, crops.mean, crops.std), Recycler()
 
     def run(self, plans: Iterator[tuple[Plan, Squares]]) -> Generator[tuple[Plan, list[torch.Tensor]]]:
@@ -49,7 +51,7 @@ class CpuBatches:
     def _begin(self, pool: ThreadPoolExecutor, plan: Plan, squares: Squares) -> tuple[Plan, list[torch.Tensor], list[Future[None]]]:
         rows = len(plan.indices)
         crops = [torch.from_numpy(self._recycler.empty((rows, self._size, self._size, 3))) for _ in plan.views]
-        pieces = [range(start, min(start + PIECE, rows)) for start in range(0, rows, PIECE)]
+        pieces = [range(start, min(start + self._piece, rows)) for start in range(0, rows, self._piece)]
         return plan, crops, [pool.submit(self._fill, plan, squares, piece, crops) for piece in pieces]
 
     def _fill(self, plan: Plan, squares: Squares, piece: range, crops: list[torch.Tensor]) -> None:

@@ -21,7 +21,7 @@ from torch.utils.dlpack import from_dlpack
 
 from dist_alexnet.config import DataConfig, UsageError
 from dist_alexnet.data.augment import Augmentation
-from dist_alexnet.data.cpu_batches import CpuBatches, Pixels, Scratch, Squares
+from dist_alexnet.data.cpu_batches import DECODED, PIECE, CpuBatches, Pixels, Scratch, Squares
 from dist_alexnet.data.crops import Crops
 from dist_alexnet.data.healing import HealingReader
 from dist_alexnet.data.plan import Plan
@@ -65,7 +65,7 @@ class DaliDecoder:
                     yield plan, self._crops_on_gpu(plan, outputs)
                 return
             decoded = ((plan, self._squares(plan, images)) for plan, (images,) in results)
-            batches = CpuBatches(self._crops, self._config.threads, ahead=1).run(decoded)
+            batches = CpuBatches(self._crops, self._config.threads, ahead=1, piece=DECODED if self._prepared else PIECE).run(decoded)
             with closing(batches):
                 yield from batches
 
