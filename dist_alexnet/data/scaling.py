@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+LONGEST = 16  # times its shorter side: what a longer image has beyond that, at both ends, is not scaled, or one could take all memory
+
 
 def scale_and_crop(image: Tensor, size: int, corner: Sequence[int] = (0, 0), side: int | None = None) -> Tensor:
     """A part of the central square of an image whose shorter side is scaled to the size.
@@ -26,6 +28,8 @@ def scale_and_crop(image: Tensor, size: int, corner: Sequence[int] = (0, 0), sid
     Returns:
         uint8 [side, side, 3].
     """
+    top, left = (max(0, each - LONGEST * min(image.shape[:2])) // 2 for each in image.shape[:2])
+    image = image[top : image.shape[0] - top, left : image.shape[1] - left]
     shape = image.shape[:2]
     scale = size / min(shape)
     scaled = [max(size, round(each * scale)) for each in shape]
