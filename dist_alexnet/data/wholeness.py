@@ -18,7 +18,7 @@ from PIL import Image
 STORABLE = ("JPEG", "MPO", "PNG", "BMP", "TIFF", "WEBP")  # formats that DALI reads as well as Pillow; not GIF, ICO, TGA, AVIF
 TAIL = 1024  # bytes; some cameras add a few after the end of the image
 JPEG, END, START_OF_SCAN = b"\xff\xd8", b"\xff\xd9", 0xDA
-ONE_SCAN = (0xC0, 0xC1)  # markers of the segment of a JPEG that says how large it is, where all of its tables come before the pixels
+ONE_SCAN = (0xC0, 0xC1)  # markers of the segment of a JPEG that says how large it is, where it is not a progressive one
 TRIAL = b"\0\x10\0\x10"  # 16 x 16 pixels
 COMMON = range(1, 2**13)  # pixels, sides of an image that no decoder refuses for its size
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -89,10 +89,14 @@ def _sound_size(header: bytes) -> tuple[int, int] | None:
 
     None: it describes none, or one of several scans, each of which brings its own tables.
     """
-    frames = [start for marker, start, _ in _segments(header) if marker in ONE_SCAN]
-    if not frames:
+    starts = {marker: start for marker, start, _ in _segments(header)}
+    frame = next((starts[marker] for marker in ONE_SCAN if marker in starts), None)
+    if frame is None:
         return None
-    place = frames[0] + 5
+    in_all, in_first_scan = (header[start : start + 1] for start in (frame + 9, starts[START_OF_SCAN] + 4))  # components
+    if in_all != in_first_scan:
+        return None
+    place = frame + 5
     height, width = (int.from_bytes(header[start : start + 2], "big") for start in (place, place + 2))
     if height in COMMON and width in COMMON:
         header = header[:place] + TRIAL + header[place + 4 :]
