@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from dist_alexnet.compiled import compiled
 from dist_alexnet.data.augment import Augmentation
 
 ONE, TWO, THREE = (
@@ -99,5 +99,4 @@ def _compiled(size: int) -> Callable[..., None]:
                     target[x] = (np.float32(pixels[x]) - mean[x] + shift[x]) * scale[i]
 
     fill.__qualname__ = f"fill_{size}"  # a file of its own on disk: numba mixes up constants of processes that write one at a time
-    compiled: Callable[..., None] = njit(cache=True, nogil=True)(fill)
-    return compiled
+    return compiled(nogil=True)(fill)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from dist_alexnet.compiled import compiled
 from dist_alexnet.data.statistics import Statistics
 
 
@@ -49,7 +49,7 @@ class Moments:
         return Statistics(self.images, mean.tolist(), np.sqrt(variances.clip(0)).tolist(), vectors.tolist(), mean_image=mean_image)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _add(sums: Any, products: Any, pixels: Any) -> None:
     for i in range(len(pixels)):
         sums[i] += pixels[i]

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from dist_alexnet.compiled import compiled
 from dist_alexnet.data.philox import MASK, philox
 
 ROUNDS = 64  # after r rounds a card has not moved at all with probability 2^-r
@@ -51,7 +51,7 @@ def permuted(elements: npt.NDArray[np.int64], num_images: int, seed: int, epoch:
     return images.astype(np.int64)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _swap_or_not(images: Any, num_images: Any, pairing: Any, secret: Any) -> None:
     """In place; half a microsecond an image."""
     for i in range(len(images)):

@@ -23,6 +23,8 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from dist_alexnet.compiled import compiled
+
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
@@ -180,10 +182,9 @@ def _backward_image(towers: int, lrn: bool, alpha: float, k: float, x: Floats, p
 
 
 # One signature each: compiled once, while importing, and two processes that fill the cache at the same time write the same entry.
-@njit(
+@compiled(
     "void(int64, boolean, float32, float32, float32[:,:,:,::1], float32[:,:,:,::1], uint8[:,:,:,::1])",
     parallel=True,
-    cache=True,
     error_model="numpy",
 )
 def forward(towers: int, lrn: bool, alpha: float, k: float, x: Floats, pooled: Floats, position: Bytes) -> None:
@@ -195,10 +196,9 @@ def forward(towers: int, lrn: bool, alpha: float, k: float, x: Floats, pooled: F
         _forward_image(towers, lrn, alpha, k, x[image], pooled[image], position[image])
 
 
-@njit(
+@compiled(
     "void(int64, boolean, float32, float32, float32[:,:,:,::1], uint8[:,:,:,::1], float32[:,:,:,::1], float32[:,:,:,::1])",
     parallel=True,
-    cache=True,
     error_model="numpy",
 )
 def backward(towers: int, lrn: bool, alpha: float, k: float, x: Floats, position: Bytes, grad_pooled: Floats, grad: Floats) -> None:
