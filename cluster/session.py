@@ -31,6 +31,8 @@ def prepare() -> None:
     """Import Ray as we want it; what the user has set in the environment stands."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)  # before the import: Ray reads some of them then
+    if not os.path.isabs(os.path.expanduser("~")):  # a user whom this machine does not know: Ray Train does not import without a home
+        os.environ["HOME"] = "/"
     import ray  # noqa: F401
 
     logging.getLogger("ray").setLevel(logging.ERROR)
