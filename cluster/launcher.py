@@ -13,7 +13,9 @@ from pathlib import Path
 
 from cluster import session
 from cluster.placement import gpus_per_rank, resources_per_rank, room, total
+from cluster.stderr import errors_to
 from dist_alexnet.config import LaunchConfig, UsageError
+from dist_alexnet.surroundings import check_ranks
 from dist_alexnet.training.job import RunDirectory, TrainingFailed
 from dist_alexnet.training.launcher import Launcher, RankFunction
 
@@ -38,7 +40,9 @@ class RayLauncher(Launcher):
 
     def validate(self) -> None:
         """Refuse a cluster that is not there or too small: Ray would wait for more nodes, not refuse."""
+        check_ranks()
         if not self._address:
+            session.place_for_sockets()
             return
         ranks, rank, nodes = self.config.ranks, self._per_rank(), self._nodes(self._address)
         fitting = room(nodes, rank)
@@ -51,7 +55,12 @@ class RayLauncher(Launcher):
 
     def run(self, function: RankFunction, directory: RunDirectory) -> None:
         """Run the ranks; the failure of one ends the others. There are no retries: the run can be resumed."""
-        with self._ray(), tempfile.TemporaryDirectory(prefix=".ray-", dir=directory.path, ignore_cleanup_errors=True) as folder:
+        log = directory.log(0).with_name("ray.log")
+        with (
+            errors_to(log),
+            self._ray(),
+            tempfile.TemporaryDirectory(prefix=".ray-", dir=directory.path, ignore_cleanup_errors=True) as folder,
+        ):
             self._folder = Path(folder)
             if not self._killed:
                 self._fit(function, self._folder)

@@ -14,6 +14,10 @@ from dist_alexnet.config import UsageError
 PROBE_S = 5.0
 OBJECT_STORE_BYTES = 100 * 2**20  # ours carries one pickled function; Ray would take 30 % of the memory
 
+PREFIX = "ray-"
+MAX_SOCKET_BYTES = 107
+SOCKET = f"/{PREFIX}01234567/session_2026-11-25_10-46-20_123456_1234567/sockets/plasma_store"  # the longest path that Ray makes
+
 ENVIRONMENT = {
     "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",  # else SIGTERM prints a C++ stack trace over the driver's own handling
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else the working directory is uploaded when the driver runs under `uv run`
@@ -33,9 +37,26 @@ def prepare() -> None:
         os.environ.setdefault(name, value)  # before the import: Ray reads some of them then
     if not os.path.isabs(os.path.expanduser("~")):  # a user whom this machine does not know: Ray Train does not import without a home
         os.environ["HOME"] = "/"
+    os.environ["RAY_TRAIN_V2_ENABLED"] = "1"  # the first Ray Train, which other programs may want, is another library
     import ray  # noqa: F401
 
     logging.getLogger("ray").setLevel(logging.ERROR)
+
+
+def place_for_sockets() -> str:
+    """The folder for Ray's: RAY_TMPDIR, TMPDIR or /tmp, the first that is there and short enough.
+
+    Raises:
+        UsageError: none is.
+    """
+    places = dict.fromkeys(filter(None, (os.environ.get("RAY_TMPDIR"), tempfile.gettempdir(), "/tmp")))
+    for place in map(os.path.abspath, places):
+        if len(os.fsencode(place + SOCKET)) <= MAX_SOCKET_BYTES and os.access(place, os.W_OK | os.X_OK):
+            return place
+    raise UsageError(
+        f"Ray needs a folder that can be written, with a path of at most {MAX_SOCKET_BYTES - len(SOCKET)} bytes, "
+        f"which {', '.join(places)} is not; set RAY_TMPDIR to one, or type --launcher local"
+    )
 
 
 @contextmanager
@@ -49,8 +70,9 @@ def own_ray(ranks: int, gpus: int) -> Iterator[None]:
 
     # Ray would write a token to ~/.ray, which fails where HOME is read-only, and which turns a later `ray start` to token mode.
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    # A folder of its own: /tmp/ray belongs to whoever was first on this machine. Socket paths in it must stay below 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="ray-", dir=os.environ.get("RAY_TMPDIR"), ignore_cleanup_errors=True) as folder:
+    os.environ.pop("RAY_JOB_CONFIG_JSON_ENV_VAR", None)  # of the cluster whose job we are: its packages are not in ours
+    # A folder of its own: /tmp/ray belongs to whoever was first on this machine.
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=place_for_sockets(), ignore_cleanup_errors=True) as folder:
         try:
             ray.init(
                 address="local",  # not RAY_ADDRESS, and not a cluster that happens to run here

@@ -96,7 +96,8 @@ def test_own_ray_gives_ranks_their_world_and_leaves_the_terminal_the_signals_and
     for rank in ("0", "1"):
         seen = json.loads((out / f"rank_{rank}.json").read_text())
         assert seen == {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "total": 3}
-    assert sorted(path.name for path in out.iterdir()) == ["driver.json", "rank_0.json", "rank_1.json"]
+    assert sorted(path.name for path in out.iterdir()) == ["driver.json", "logs", "rank_0.json", "rank_1.json"]
+    assert not list((out / "logs").iterdir()), "Ray's C++ had nothing to say"
     assert not list(elsewhere.iterdir())
 
 
