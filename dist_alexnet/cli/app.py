@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dist_alexnet import __version__
+from dist_alexnet import __version__, surroundings
 from dist_alexnet.cli import config, data, evaluate, explain, train, verify
 from dist_alexnet.config import UsageError
 
@@ -39,6 +39,7 @@ def _options(
 def main() -> None:
     """Run a command. Exit codes: 0 ok, 1 training failed, 2 wrong use, 130 and 143 stopped by a signal."""
     try:
+        surroundings.check_folder()
         app()
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -15,6 +15,7 @@ import typer
 from dist_alexnet.cli import options
 from dist_alexnet.cli.class_report import CLASS_COLUMNS, CONFUSION_COLUMNS, check_files, class_rows, confusion_rows, worst_classes, write
 from dist_alexnet.config import UsageError
+from dist_alexnet.surroundings import check_alone
 
 if TYPE_CHECKING:
     from dist_alexnet.training.prepare_evaluation import EvaluationRequest, PreparedEvaluation
@@ -55,6 +56,7 @@ def evaluate(
     """
     checkpoints, overrides = _split(arguments)
     typed = options.as_overrides(locals())
+    check_alone()
     check_files({"--per-class": per_class, "--confusion": confusion})
     from dist_alexnet.training.prepare_evaluation import EvaluationRequest
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dist_alexnet.cli import options
+from dist_alexnet.surroundings import check_alone
 
 
 def train(
@@ -35,18 +36,20 @@ def train(
     Without -c: the preset quickstart on generated images, or alexnet_2012 if --data is given.
     """
     typed = options.as_overrides(locals())
+    check_alone()
     from dist_alexnet.cli.report import RunReport
     from dist_alexnet.training.driver import execute
     from dist_alexnet.training.job import TrainingFailed
     from dist_alexnet.training.prepare import Request, prepare
+    from dist_alexnet.training.unstarted import taken_back_unless_started
     from dist_alexnet.training.worker import train_rank
 
     report = RunReport(as_json=json)
     prepared = prepare(Request(preset, typed, output_dir, name, resume))
     report.header(prepared)
     try:
-        with report:
-            job = prepared.job
+        job = prepared.job
+        with report, taken_back_unless_started(job.directory, prepared.fresh):
             summary, exit_code = execute(partial(train_rank, job), job.directory, prepared.launcher, report.follow, report.say)
     except TrainingFailed as error:
         report.failure(error)

@@ -9,6 +9,7 @@ import typer
 
 from dist_alexnet.cli import options
 from dist_alexnet.config import UsageError
+from dist_alexnet.surroundings import check_alone
 
 if TYPE_CHECKING:
     from dist_alexnet.verify.run import Case
@@ -34,17 +35,20 @@ def verify(
     Exit code 1 if one does not. Default: the preset quickstart, in double precision, where nothing but a fault is larger than 1e-9.
     """
     typed = options.as_overrides(locals() | {"strategies": None, "gpus": None})
+    check_alone()
     from rich.console import Console
 
     from dist_alexnet.training.job import RunDirectory, TrainingFailed
+    from dist_alexnet.training.prepare import make_free
     from dist_alexnet.verify import certificate
     from dist_alexnet.verify.request import prepare
     from dist_alexnet.verify.run import run_cases
 
     folder = (out or Path("runs") / f"verify-{time.strftime('%Y%m%d-%H%M%S')}").absolute()
-    if folder.exists() and any(folder.iterdir()) and not (folder / "certificate.json").exists():
+    if out and folder.exists() and any(folder.iterdir()) and not (folder / "certificate.json").exists():
         raise UsageError(f"--out {out}: there are other things in it; type a new folder, or that of a certificate")
     prepared = prepare(preset, [f"train.dtype={dtype}", *typed], strategies, gpus, steps, folder.parent)
+    folder = folder if out else make_free(folder)
     console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
     def tell(case: "Case") -> None:

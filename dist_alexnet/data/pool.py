@@ -10,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from dist_alexnet.config import UsageError
+from dist_alexnet.surroundings import check_processes
 
 Result = TypeVar("Result")
 MAX_WORKERS = 1024  # processes; more is a slip of the keyboard
@@ -25,6 +26,7 @@ def in_order(function: Callable[..., Result], work: Iterable[tuple[Any, ...]], p
     if processes == 1:
         yield from (function(*arguments) for arguments in work)
         return
+    check_processes()
     waiting: deque[Future[Result]] = deque()
     pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_leave_interrupts_to_the_parent)
     try:

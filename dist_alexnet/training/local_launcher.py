@@ -9,6 +9,7 @@ import uuid
 from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING
 
+from dist_alexnet.surroundings import check_ranks
 from dist_alexnet.training.job import RunDirectory, TrainingFailed
 from dist_alexnet.training.launcher import Launcher, RankFunction
 
@@ -21,6 +22,10 @@ LEFT_TO_DRIVER = {signal.SIGINT, signal.SIGTERM}  # they reach the whole process
 
 class LocalLauncher(Launcher):
     """Starts the ranks as processes here."""
+
+    def validate(self) -> None:
+        """Refuse what this machine does not let ranks do."""
+        check_ranks()
 
     def cuda_devices(self) -> int:
         """Devices that torch sees."""

@@ -6,7 +6,9 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import IO, Any
 
@@ -50,6 +52,7 @@ class Prepared:
     train_images: int
     val_images: int
     lock: IO[str]  # held while the run lasts, so that nobody else writes to its folder
+    fresh: bool  # that folder is of this attempt, and was not there before
 
 
 def prepare(request: Request) -> Prepared:
@@ -67,7 +70,8 @@ def prepare(request: Request) -> Prepared:
     launcher = make_launcher(config)
     name = request.name or f"{config.strategy.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     directory = RunDirectory(request.output_dir / name)
-    _check_name(directory, request, checkpoint)
+    if request.name:
+        _check_name(directory, request, checkpoint)
     plan(with_generated_classes(config))  # refuses what the strategy cannot do
     launcher.validate()
     data, train, val = open_sets(config, request.output_dir)
@@ -77,8 +81,11 @@ def prepare(request: Request) -> Prepared:
     config = settle_classes(config, train, data)
     if checkpoint:
         check_resume(config, checkpoint, train)
-    lock = _begin(directory, config)
-    return Prepared(Job(config, directory, data, checkpoint), launcher, plan(config), source, len(train), len(val), lock)
+    if not request.name:
+        directory = RunDirectory(make_free(directory.path))
+    fresh = not request.name or not directory.path.exists()
+    lock = _begin(directory, config, fresh)
+    return Prepared(Job(config, directory, data, checkpoint), launcher, plan(config), source, len(train), len(val), lock, fresh)
 
 
 def _checkpoint_to_resume(request: Request) -> Path | None:
@@ -186,15 +193,29 @@ def settle_classes(config: Config, train: ImageSet, data: Path) -> Config:
     return replace(config, model=replace(config.model, classes=there))
 
 
-def _begin(directory: RunDirectory, config: Config) -> IO[str]:
+def make_free(path: Path) -> Path:
+    """Make this folder, or, where somebody has in the same second, the first of PATH-2, PATH-3, ... that nobody has.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    with RunDirectory(path).writing():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for name in chain([path.name], (f"{path.name}-{number}" for number in count(2))):
+            with suppress(FileExistsError):
+                path.with_name(name).mkdir()
+                break
+    return path.with_name(name)
+
+
+def _begin(directory: RunDirectory, config: Config, fresh: bool) -> IO[str]:
     """Take the folder and write into it what is known beforehand; returns its lock. One that cannot be begun is not left behind."""
-    new = not directory.path.exists()
     directory.create()
     lock = _lock(directory)  # first of all: what lies there may be of a run that goes on
     try:
         directory.begin(to_yaml(config), json.dumps({"versions": versions(), **describe_machine()}, indent=2) + "\n")
     except UsageError:
-        if new:
+        if fresh:
             shutil.rmtree(directory.path, ignore_errors=True)
         raise
     return lock
