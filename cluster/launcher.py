@@ -141,7 +141,8 @@ def _explain(error: Exception) -> TrainingFailed:
         if hasattr(failure, "health_check_failure"):
             return TrainingFailed(f"rank {rank} died: its process crashed or was killed (out of memory?)", killed=True)
     rank, failure = min(error.worker_failures.items())
-    return TrainingFailed(f"rank {rank} failed: {_first_line(failure)}", trace=str(error))
+    os.write(2, f"{error}\n".encode())  # to ray.log: a rank that failed before it had a log of its own left its traceback nowhere else
+    return TrainingFailed(f"rank {rank} failed: {_first_line(failure)}")
 
 
 def _first_line(error: Exception) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from dist_alexnet.config import UsageError
 
-ADDRESS_SPACE_GIB = 6  # a rank of a tiny network maps 4.4, most of it never touched (torch 2.14, 2026-11)
+ADDRESS_SPACE_GIB = 11  # 7 are too few for a rank of a tiny network under Ray, most of it never touched (torch 2.14, Ray 2.60, 2026-11)
 OPEN_FILES, GOOD_OPEN_FILES = 128, 4096  # with 2 ranks 64 are too few for Ray, and 200 are enough; each further rank takes a few
 
 # Who starts one process per rank: the variables that tell such a process its number, and how many there are.

@@ -2,8 +2,9 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,22 @@ launch: {name: local, device: cpu}
 """
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_traceback_reaches_a_terminal() -> Iterator[None]:
+    """Whatever a test does to the program: what it prints is for the person who typed the command. Tracebacks are in the logs of a run."""
+    original = subprocess.Popen.communicate
+
+    def communicate(self: "subprocess.Popen[Any]", *arguments: Any, **options: Any) -> tuple[Any, Any]:
+        printed = original(self, *arguments, **options)
+        if "dist_alexnet" in str(self.args) or "dist-alexnet" in str(self.args):
+            assert "Traceback (most recent call last)" not in str(printed), printed
+        return printed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess.Popen, "communicate", communicate)  # `subprocess.run` calls it, too
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -94,7 +94,7 @@ def _run(request: "EvaluationRequest") -> "tuple[PreparedEvaluation, dict[str, A
         function = partial(evaluate_rank, prepared.job)
         summary, _ = execute(function, directory, prepared.launcher, lambda record: None, _warn, saves=False)
     except TrainingFailed as error:
-        told = f"{error.trace}error: {error}"
+        told = f"error: {error}"
         print(told, file=sys.stderr)
         sys.exit(error.exit_code)
     finally:

@@ -95,9 +95,7 @@ class RunReport:
             )
 
     def failure(self, error: TrainingFailed) -> None:
-        """How it went wrong, on stderr."""
-        if error.trace:
-            print(error.trace, file=sys.stderr, end="")
+        """How it went wrong, on stderr, in one line; tracebacks are in the logs."""
         print(f"error: {error}", file=sys.stderr)
 
     def result(self, summary: dict[str, Any], directory: Path) -> None:

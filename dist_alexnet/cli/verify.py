@@ -58,7 +58,7 @@ def verify(
     try:
         run_cases(prepared.cases, steps, prepared.data, directory, prepared.launch, tell)
     except TrainingFailed as error:
-        print(f"{error.trace}error: {error}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     content = certificate.certificate(prepared.config, steps, prepared.cases)
     certificate.write(folder, content, prepared.cases)

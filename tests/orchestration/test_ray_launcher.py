@@ -151,6 +151,8 @@ def test_a_failing_rank_is_named_and_ends_the_run(launcher, tmp_path, capfd, how
     with pytest.raises(TrainingFailed, match=message) as failure:
         raise errors[0]
     assert failure.value.killed == killed
+    log = tmp_path / "logs" / "ray.log"
+    assert killed or "Traceback" in log.read_text()
     assert capfd.readouterr() == ("", "")
 
 

@@ -30,6 +30,11 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     assert call([*command.split(), "--help"], capsys, monkeypatch)[0] == 0
 
 
+def test_a_traceback_of_the_program_fails_whatever_test_sees_it() -> None:
+    with pytest.raises(AssertionError, match="ArithmeticError"):
+        subprocess.run([sys.executable, "-c", "import dist_alexnet; raise ArithmeticError"], capture_output=True, check=False)
+
+
 def call(arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of the program, run in this process."""
     from dist_alexnet.cli.app import main
