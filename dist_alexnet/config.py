@@ -18,6 +18,7 @@ MAX_SEED = 2**32  # one word of the counter-based generators; the other keeps th
 MAX_SYNTH_CLASSES = 1000  # that synth_drawing.py can tell apart
 MAX_THREADS, MAX_PREFETCH = 1024, 64  # of a rank: more ends in a crash of the decoder, or of the machine for want of memory
 WEEK_S = 7 * 24 * 3600
+PATH = {"is": "path"}  # metadata of settings in which a leading ~ is the home folder
 
 
 def check_positive(section: str, settings: object, *names: str) -> None:
@@ -100,11 +101,9 @@ class AugmentConfig:
 
     def __post_init__(self) -> None:
         check_not_negative("data.augment", self, "color_std")
-        check_positive("data.augment", self, "crop_chunk")
+        check_positive("data.augment", self, "crop_chunk", *([] if self.divide is None else ["divide"]))
         if self.until_epoch is not None:
             check_not_negative("data.augment", self, "until_epoch")
-        if self.divide is not None:
-            check_positive("data.augment", self, "divide")
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ class SynthConfig:
 class DataConfig:
     """Where the images are and how they reach the network."""
 
-    path: str | None = None  # a folder of class folders, shards, ILSVRC archives or Arrow files; null: generate `data.synth`
+    path: str | None = field(default=None, metadata=PATH)  # class folders, shards, archives or Arrow files; null: generate `data.synth`
     store_size: int = 256  # pixels, the shorter side that a photograph is scaled to before the crop
     mean: list[float] | None = None  # R, G, B grey levels (0-255) to subtract; null: what the next two lines say
     # The mean of each pixel, the central crop of it from every crop, as the authors' code | of each colour | the first where it is known
@@ -168,7 +167,7 @@ class ScheduleConfig:
     factor: float = 10.0  # plateau: divide by this when the validation error has stopped falling
     patience: int = 5  # plateau: validations without an improvement before it divides (ours: the authors judged by eye)
     min_lr: float = 1e-5  # plateau: not below this
-    warmup_epochs: float = 0.0  # cosine: epochs of linear rise
+    warmup_epochs: float = 0.0  # of linear rise; cosine falls from its end on
 
     def __post_init__(self) -> None:
         if not 1 < self.factor < math.inf:

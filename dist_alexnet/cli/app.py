@@ -1,6 +1,9 @@
 """`dist-alexnet`: the commands, and what becomes of errors."""
 
+import os
+import re
 import sys
+from itertools import pairwise
 from typing import Annotated
 
 import typer
@@ -36,11 +39,24 @@ def _options(
     """One AlexNet, many ways to spread it: train, compare and explain the network of 2012."""
 
 
+def _words(typed: list[str]) -> list[str]:
+    """What was typed, with the ~ expanded that a shell leaves after `--option=`, and nothing empty in it.
+
+    Raises:
+        UsageError: an argument is empty, as a variable of the shell that is not set leaves it.
+    """
+    for before, word in pairwise(["", *typed]):
+        if not word or re.fullmatch(r"--[\w-]+=", word):
+            what = word.rstrip("=") or (before if before.startswith("-") else "an argument")
+            raise UsageError(f"{what} is empty; type a value, or leave it out; was it a variable of the shell that is not set?")
+    return [re.sub(r"^(--[\w-]+=)(~.*)", lambda found: found[1] + os.path.expanduser(found[2]), word, flags=re.S) for word in typed]
+
+
 def main() -> None:
     """Run a command. Exit codes: 0 ok, 1 training failed, 2 wrong use, 130 and 143 stopped by a signal."""
     try:
         surroundings.check_folder()
-        app()
+        app(_words(sys.argv[1:]))
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

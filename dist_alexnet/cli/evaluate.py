@@ -45,7 +45,7 @@ def evaluate(
     device: options.Device = "auto",
     share_device: options.ShareDevice = None,
     launcher: options.LauncherName = "local",
-    batch: options.Batch = None,
+    batch: Annotated[int | None, typer.Option("-b", "--batch", help="Images per batch over all ranks.")] = None,
     per_class: Annotated[Path | None, typer.Option("--per-class", help="Write the errors of each class to this CSV file.")] = None,
     confusion: Annotated[Path | None, typer.Option("--confusion", help="Write which classes are taken for which to this CSV file.")] = None,
     as_json: options.Json = False,

@@ -35,7 +35,8 @@ def explain(
     if out and not as_json and format is Format.table:
         raise UsageError("--out takes a picture or JSON, not the table; type --format svg or --format json with it")
     from dist_alexnet.parallel.explain import plan, with_generated_classes
-    from dist_alexnet.resolve import PAPER, read_preset, resolve
+    from dist_alexnet.presets import PAPER, read_preset
+    from dist_alexnet.resolve import resolve
 
     described = plan(with_generated_classes(resolve(read_preset(preset or PAPER), typed)))
     if as_json or format is Format.json:

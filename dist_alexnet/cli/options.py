@@ -1,20 +1,22 @@
 """Options that several commands share, and how they become `key=value`."""
 
-import math
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
+
+from dist_alexnet.presets import preset_names
 
 
 def _installed(group: str) -> str:
     return ", ".join(sorted({point.name for point in entry_points(group=f"dist_alexnet.{group}")}))
 
 
-Preset = Annotated[str | None, typer.Option("-c", "--config", help="Preset name or YAML file.", metavar="PRESET|FILE")]
+Preset = Annotated[
+    str | None, typer.Option("-c", "--config", help=f"Preset ({', '.join(preset_names())}), or YAML file.", metavar="PRESET|FILE")
+]
 Strategy = Annotated[str | None, typer.Option("--strategy", help=f"How to spread the network; installed: {_installed('strategies')}.")]
 Workers = Annotated[int | None, typer.Option("--gpus", help="Ranks: CUDA devices, or CPU processes where there is no CUDA.")]
 Device = Annotated[str | None, typer.Option("--device", help="auto, cuda or cpu.")]
@@ -32,7 +34,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on 
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="Any setting, as in train.lr=0.02; `config show` lists them.", metavar="[KEY=VALUE]...")
 ]
-
 
 # Parameters of commands that are settings under another name.
 KEYS = {
@@ -55,14 +56,12 @@ def as_overrides(parameters: Mapping[str, object]) -> list[str]:
     Args:
         parameters: the command's, by name: its `locals()` before it has any other.
     """
-    flags = [f"{key}={_yaml(parameters[name])}" for name, key in KEYS.items() if parameters.get(name) is not None]
+    flags = [f"{key}={_text(parameters[name])}" for name, key in KEYS.items() if parameters.get(name) is not None]
     typed = parameters["overrides"] or []
     assert isinstance(typed, list)
     return [*flags, *typed]
 
 
-def _yaml(value: object) -> str:
-    """Quoted as YAML where it is text: a path may hold anything."""
-    if isinstance(value, str | Path):
-        return yaml.safe_dump(str(value), default_style='"', width=math.inf).strip()
-    return str(value)
+def _text(value: object) -> str:
+    """As it would be typed; a folder called null is no null."""
+    return "./null" if value == Path("null") else str(value)

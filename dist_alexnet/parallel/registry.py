@@ -2,13 +2,20 @@
 
 import difflib
 import inspect
+import sys
+from importlib.machinery import PathFinder
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import module_from_spec
+from pathlib import Path
 from typing import Any
 
+import dist_alexnet
 from dist_alexnet.config import UsageError
 
 STRATEGIES, LAUNCHERS = "dist_alexnet.strategies", "dist_alexnet.launchers"
 _KIND = {STRATEGIES: "strategy", LAUNCHERS: "launcher"}
+ROOT = Path(dist_alexnet.__file__).parents[1]  # where our other packages lie, too
+OURS = ("strategies", "cluster")  # names that a folder or package of somebody else may have
 
 
 def names(group: str) -> list[str]:
@@ -16,29 +23,59 @@ def names(group: str) -> list[str]:
     return sorted({point.name for point in entry_points(group=group)})
 
 
+def find(group: str, name: str) -> EntryPoint:
+    """What is registered under a name, without importing it.
+
+    Raises:
+        UsageError: no such name (says the closest), two packages claim it, or nothing is installed.
+    """
+    kind, points = _KIND[group], entry_points(group=group)
+    if not points:
+        raise UsageError(f"no {kind} is installed, not even our own: a bare checkout has no entry points; type pip install -e .")
+    found: list[EntryPoint] = [point for point in points if point.name == name]
+    if not found:
+        installed = sorted({point.name for point in points})
+        close = difflib.get_close_matches(name, installed, n=1, cutoff=0.4)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise UsageError(f"unknown {kind} {name!r}; {hint}installed: {', '.join(installed)}")
+    if len({point.value for point in found}) > 1:
+        raise UsageError(f"{kind} {name!r} is claimed by {' and '.join(sorted(p.value for p in found))}; uninstall one of them")
+    return found[0]
+
+
 def load(group: str, name: str) -> Any:
     """The class that is registered under a name.
 
     Raises:
-        UsageError: no such name (says the closest), two packages claim it, nothing is installed, or the package fails to import.
+        UsageError: as of `find`, or the package fails to import, or names something else than a class that can be made.
     """
-    kind, installed = _KIND[group], names(group)
-    if not installed:
-        raise UsageError(f"no {kind} is installed, not even our own: a bare checkout has no entry points; type pip install -e .")
-    points: list[EntryPoint] = [point for point in entry_points(group=group) if point.name == name]
-    if not points:
-        close = difflib.get_close_matches(name, installed, n=1, cutoff=0.4)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise UsageError(f"unknown {kind} {name!r}; {hint}installed: {', '.join(installed)}")
-    if len({point.value for point in points}) > 1:
-        raise UsageError(f"{kind} {name!r} is claimed by {' and '.join(sorted(p.value for p in points))}; uninstall one of them")
+    kind, point = _KIND[group], find(group, name)
     try:
-        found = points[0].load()
+        if (package := point.module.partition(".")[0]) in OURS and point.dist and point.dist.name == "dist-alexnet":
+            import_own(package)
+        found = point.load()
     except Exception as error:
-        raise UsageError(f"{kind} {name!r} ({points[0].value}) does not load: {type(error).__name__}: {error}") from error
+        raise UsageError(f"{kind} {name!r} ({point.value}) does not load: {type(error).__name__}: {error}") from error
     if not inspect.isclass(found):
-        raise UsageError(f"{kind} {name!r} ({points[0].value}) is no class; its author must name one")
+        raise UsageError(f"{kind} {name!r} ({point.value}) is no class; its author must name one")
     if inspect.isabstract(found):
         lacking = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
-        raise UsageError(f"{kind} {name!r} ({points[0].value}) lacks {lacking}; its author must add it")
+        raise UsageError(f"{kind} {name!r} ({point.value}) lacks {lacking}; its author must add it")
     return found
+
+
+def import_own(package: str) -> None:
+    """Import our package of this name, though `sys.path` may hold another one before: the working directory, say (`python -m`).
+
+    Raises:
+        ImportError: another one is imported already, or ours is not where it should be.
+    """
+    if package in sys.modules:
+        if ROOT / package not in map(Path, sys.modules[package].__path__):
+            raise ImportError(f"a package {package} of {sys.modules[package].__file__} is in use, and ours has the same name")
+        return
+    spec = PathFinder.find_spec(package, [str(ROOT)])
+    if spec is None or spec.loader is None:
+        raise ImportError(f"there is no package {package} in {ROOT}; install dist-alexnet again")
+    sys.modules[package] = module = module_from_spec(spec)
+    spec.loader.exec_module(module)

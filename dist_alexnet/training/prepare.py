@@ -18,7 +18,8 @@ from dist_alexnet.data.crops import Crops
 from dist_alexnet.data.image_set import ImageSet, check_sizes, open_data
 from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.explain import Plan, plan, with_generated_classes
-from dist_alexnet.resolve import PAPER, QUICKSTART, read_preset, resolve, to_yaml
+from dist_alexnet.presets import PAPER, QUICKSTART, read_preset
+from dist_alexnet.resolve import resolve, to_yaml
 from dist_alexnet.telemetry.environment import describe_machine, versions
 from dist_alexnet.training.checkpoint_files import find_checkpoint, list_checkpoints
 from dist_alexnet.training.job import Job, RunDirectory

@@ -7,7 +7,7 @@ from typing import Any
 from dist_alexnet.config import TrainConfig
 
 DEXP_FACTOR, DEXP_STEPS = 250.0, 4  # the authors' schedule from December 2012 on
-COSINE_FLOOR = 1e-3  # of the base rate, at the start of the warm-up and at the end: a rate of 0 has no velocity (optimizer.py)
+RATE_FLOOR = 1e-3  # of the rate, at the start of the rise and at the end of cosine: a rate of 0 has no velocity (optimizer.py)
 
 
 class Schedule:
@@ -19,18 +19,21 @@ class Schedule:
 
     def lr(self, epoch: float) -> float:
         """Learning rate, positive, of a step that starts after `epoch` passes over the training set."""
+        rise = self._config.schedule.warmup_epochs
+        return self._rate(epoch) * (max(epoch / rise, RATE_FLOOR) if epoch < rise else 1.0)
+
+    def _rate(self, epoch: float) -> float:
+        """The same without the linear rise at the start."""
         base, schedule = self._config.lr, self._config.schedule
-        progress = min(epoch / self._config.epochs, 1.0)
         if schedule.name == "plateau":
             # Never below min_lr, and never lifted to it where the run starts lower.
             return max(base / schedule.factor**self._drops, min(schedule.min_lr, base))
         if schedule.name == "dexp":
+            progress = min(epoch / self._config.epochs, 1.0)
             return float(base * DEXP_FACTOR ** (-min(int(progress * DEXP_STEPS), DEXP_STEPS - 1) / (DEXP_STEPS - 1)))
-        if schedule.name == "cosine":
-            if epoch < schedule.warmup_epochs:
-                return base * max(epoch / schedule.warmup_epochs, COSINE_FLOOR)
+        if schedule.name == "cosine":  # from the end of the rise on
             phase = (epoch - schedule.warmup_epochs) / max(self._config.epochs - schedule.warmup_epochs, 1e-9)
-            return base * max(0.5 * (1 + math.cos(math.pi * min(phase, 1.0))), COSINE_FLOOR)
+            return base * max(0.5 * (1 + math.cos(math.pi * min(max(phase, 0.0), 1.0))), RATE_FLOOR)
         return base
 
     def validated(self, error: float) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from dist_alexnet.config import Config, UsageError
 from dist_alexnet.parallel import registry
-from dist_alexnet.resolve import QUICKSTART, parse_options, read_preset, resolve
+from dist_alexnet.presets import QUICKSTART, read_preset
+from dist_alexnet.resolve import parse_options, resolve
 from dist_alexnet.training.launcher import Launcher
 from dist_alexnet.training.prepare import make_launcher, open_sets, settle_classes, settle_ranks
 from dist_alexnet.verify.run import Case, find_cases, steps_config

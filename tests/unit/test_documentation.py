@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dist_alexnet.resolve import preset_names
+from dist_alexnet.presets import preset_names
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/**/*.md")])

@@ -68,7 +68,13 @@ def test_every_flag_that_is_a_setting_arrives(command: Callable[..., None], monk
 
 
 def test_flags_are_settings() -> None:
-    parameters = dict.fromkeys(options.KEYS, 1) | {"overrides": None, "device": "cpu", "data": Path("1")}
+    parameters = dict.fromkeys(options.KEYS, 1) | {
+        "overrides": None,
+        "device": "cpu",
+        "data": Path("1"),
+        "strategy": "ddp",
+        "launcher": "local",
+    }
     config = resolve({}, options.as_overrides(parameters))
     assert (config.launch.workers, config.train.global_batch, config.data.path) == (1, 1, "1")
 
@@ -189,6 +195,39 @@ def test_wrong_use_is_one_line_and_exit_code_2(
     assert err.startswith("error: ")
     assert message in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["train", "--data", ""], "--data"),
+        (["train", "--data="], "--data"),
+        (["train", "-c", ""], "-c"),
+        (["train", "--name", ""], "--name"),
+        (["eval", ""], "an argument"),
+        (["data", "verify", ""], "an argument"),
+    ],
+)
+def test_what_is_empty_is_refused(
+    arguments: list[str], what: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a variable of the shell that is not set leaves it; once it trained on generated images, or read the working directory."""
+    code, out, err = call(arguments, capsys, monkeypatch)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {what} is empty; type a value, or leave it out")
+
+
+def test_the_home_folder_is_meant_after_an_equals_sign_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine.yaml").write_text("train: {seed: 3}")
+    code, out, _ = call(["config", "show", "--config=~/mine.yaml", "data.path=~/images"], capsys, monkeypatch)
+    assert code == 0
+    assert "  seed: 3\n" in out
+    assert f"  path: {tmp_path}/images\n" in out
+    assert call(["explain", "--format=json", "--out=~/plan.json"], capsys, monkeypatch)[0] == 0
+    assert (tmp_path / "plan.json").exists()
 
 
 @pytest.mark.parametrize("strategy", ["single", "ddp", "channel_split", "hybrid", "one_weird_trick", "fsdp", "pipeline"])

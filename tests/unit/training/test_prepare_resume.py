@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.crops import Crops
@@ -40,9 +41,10 @@ def test_resume_with_another_model_names_what_changed(tmp_path: Path, preset: st
 
 
 def test_resume_settles_anew_what_the_machine_decides(tmp_path: Path, preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    old = ask(
-        tmp_path, preset, "launch.threads=7", "data.threads=5", "launch.address=far:1", "launch.timeout_s=9", "train.momentum=0", name="old"
-    )
+    there = yaml.safe_load(Path(preset).read_text())
+    there["launch"] |= {"threads": 7, "timeout_s": 9, "address": "far:1"}
+    Path(preset).write_text(yaml.safe_dump(there))
+    old = ask(tmp_path, preset, "data.threads=5", "train.momentum=0", name="old")
     old.lock.close()
     monkeypatch.setattr(local_launcher.LocalLauncher, "cuda_devices", lambda self: 2)
     monkeypatch.setattr("os.cpu_count", lambda: 6)

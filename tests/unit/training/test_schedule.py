@@ -47,3 +47,13 @@ def test_cosine_rises_falls_and_never_is_zero() -> None:
 
 def test_constant_is_constant() -> None:
     assert schedule("constant").lr(0) == schedule("constant").lr(89) == 0.01
+
+
+@pytest.mark.parametrize("name", ["plateau", "dexp", "cosine", "constant"])
+def test_every_schedule_rises_first_if_it_is_asked_to(name: str) -> None:
+    """Once the setting was read by cosine alone, and did nothing with the others."""
+    rising, plain = schedule(name, warmup_epochs=10), schedule(name)
+    assert [rising.lr(epoch) for epoch in (0, 1, 5)] == pytest.approx([1e-5, 1e-3, 5e-3])
+    assert rising.lr(10) == pytest.approx(0.01)
+    if name != "cosine":  # which falls from the end of the rise on
+        assert [rising.lr(epoch) for epoch in (10, 30, 89)] == [plain.lr(epoch) for epoch in (10, 30, 89)]

@@ -1,0 +1,78 @@
+"""Settings that can be typed and do nothing, because of another one: declared here, and refused.
+
+Only what was typed in this command counts: defaults and presets may hold what this run has no use for. What depends on the machine is not
+here either, so that the same command serves with a GPU and without: the JPEG engine's share, ranks that share a device.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from dist_alexnet.config import Config, UsageError
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Settings that nothing reads under some condition."""
+
+    settings: tuple[str, ...]  # dotted; one that ends in a dot is a section
+    when: Callable[[Config], bool]
+    because: str  # format string over the configuration: what makes them idle, and what to type
+
+
+IDLE = (
+    Idle(
+        ("data.synth.",),
+        lambda config: config.data.path is not None,
+        "images are generated only without a data set, and data.path={data.path}; leave one of them out",
+    ),
+    Idle(
+        ("data.augment.color_std", "data.augment.until_epoch", "data.augment.divide"),
+        lambda config: config.data.augment.color in ("off", "none"),
+        "it is about colour noise, and data.augment.color={data.augment.color}; type data.augment.color=paper or code with it",
+    ),
+    Idle(
+        ("data.augment.crop_chunk",),
+        lambda config: not (config.data.augment.crop or config.data.augment.mirror),
+        "it is about random crops and mirror images, and both are off; leave it out",
+    ),
+    Idle(
+        ("data.subtract",),
+        lambda config: config.data.mean is not None,
+        "data.mean={data.mean} is what is subtracted; leave one of them out",
+    ),
+    Idle(
+        ("data.statistics",),
+        lambda config: config.data.mean is not None and config.data.augment.color in ("off", "none"),
+        "its mean is not used for data.mean={data.mean}, nor are its components without colour noise; leave one of them out",
+    ),
+    Idle(
+        ("train.schedule.factor", "train.schedule.patience", "train.schedule.min_lr"),
+        lambda config: config.train.schedule.name != "plateau",
+        "it is about plateau, and train.schedule.name={train.schedule.name}; type train.schedule.name=plateau with it",
+    ),
+    Idle(
+        ("train.schedule.factor", "train.schedule.patience", "train.schedule.min_lr"),
+        lambda config: config.train.validate_every == 0,
+        "plateau listens to validations, and train.validate_every=0 has none before the end; type train.validate_every=1 with it",
+    ),
+    Idle(
+        ("launch.address",),
+        lambda config: config.launch.name == "local",
+        "it is of a Ray cluster, and the launcher is local; type --launcher ray with it",
+    ),
+)
+
+
+def check_idle(config: Config, given: Collection[str]) -> None:
+    """Refuse settings that were typed and cannot do anything (UsageError).
+
+    Args:
+        config: as it is resolved.
+        given: dotted names of what was typed.
+    """
+    for key in sorted(given):
+        for idle in IDLE:
+            if any(key == setting or (setting.endswith(".") and key.startswith(setting)) for setting in idle.settings) and idle.when(
+                config
+            ):
+                raise UsageError(f"{key} would do nothing: {idle.because.format_map(vars(config))}")
