@@ -8,15 +8,19 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
+from cluster.stderr import errors_to
 from dist_alexnet.config import UsageError
 
 PROBE_S = 5.0
 OBJECT_STORE_BYTES = 100 * 2**20  # ours carries one pickled function; Ray would take 30 % of the memory
 
+TOKEN = "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH to the file with its token"
 PREFIX = "ray-"
 MAX_SOCKET_BYTES = 107
-SOCKET = f"/{PREFIX}01234567/session_2026-11-25_10-46-20_123456_1234567/sockets/plasma_store"  # the longest path that Ray makes
+INNER = "r"  # in a folder of mode 0700: Ray makes its own writable for everybody
+SOCKET = f"/{PREFIX}01234567/{INNER}/session_2026-11-25_10-46-20_123456_1234567/sockets/plasma_store"  # the longest path that Ray makes
 
 ENVIRONMENT = {
     "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",  # else SIGTERM prints a C++ stack trace over the driver's own handling
@@ -82,7 +86,7 @@ def own_ray(ranks: int, gpus: int) -> Iterator[None]:
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
-                _temp_dir=folder,
+                _temp_dir=os.path.join(folder, INNER),
                 # Ray Train's processes cannot use the ones started in advance: theirs have another environment.
                 _system_config={"prestart_worker_first_driver": False},
             )
@@ -104,10 +108,13 @@ def connect(address: str) -> None:
         return
     if address != "auto":
         _probe(address)
+    from ray.exceptions import RayError
+
     try:
-        with ThreadPoolExecutor(1) as pool:  # in the main thread Ray would replace the handler of SIGTERM
+        # Why it failed is in the exception too. In the main thread Ray would replace the handler of SIGTERM.
+        with tempfile.TemporaryDirectory() as folder, errors_to(Path(folder) / "ray.log"), ThreadPoolExecutor(1) as pool:
             pool.submit(ray.init, address=address, log_to_driver=False, logging_level=logging.ERROR).result()
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise UsageError(f"cannot join the Ray cluster at {address}: {_reason(error)}") from error
 
 
@@ -126,5 +133,9 @@ def _probe(address: str) -> None:
 
 def _reason(error: Exception) -> str:
     if "AuthToken" in f"{error} {error.__cause__}":
-        return "it asks for another token; set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH to the file with its token"
+        return f"it asks for another token; {TOKEN}"
+    if "RAY_AUTH_TOKEN" in str(error):  # we have none to show
+        return f"{str(error).partition('. ')[0]}; {TOKEN}"
+    if "Version mismatch" in str(error):  # five lines
+        return f"{' '.join(str(error).split())}; install the same on all machines"
     return str(error).partition("\n")[0]

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ray.exceptions import AuthenticationError
 
 from cluster import session
 from cluster.stderr import errors_to
@@ -28,15 +29,15 @@ def test_a_folder_that_ray_cannot_use_is_not_used(unusable: str, variable: str, 
 
 def test_the_longest_socket_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.access", lambda *arguments: True)
-    for length in (30, 31):
+    for length in (28, 29):
         monkeypatch.setenv("RAY_TMPDIR", "/" + "x" * (length - 1))
-        assert (len(session.place_for_sockets()) == length) == (length == 30)
+        assert (len(session.place_for_sockets()) == length) == (length == 28)
 
 
 def test_where_no_folder_serves_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_TMPDIR", "/no/such/folder")
     monkeypatch.setattr("os.access", lambda *arguments: False)
-    with pytest.raises(UsageError, match="path of at most 30 bytes, which /no/such/folder, /tmp is not; set RAY_TMPDIR"):
+    with pytest.raises(UsageError, match="path of at most 28 bytes, which /no/such/folder, /tmp is not; set RAY_TMPDIR"):
         session.place_for_sockets()
 
 
@@ -67,3 +68,26 @@ def test_a_log_in_which_nothing_is_is_not_left(tmp_path: Path) -> None:
     with errors_to(tmp_path / "ray.log"):
         pass
     assert not list(tmp_path.iterdir())
+
+
+NO_TOKEN = "RAY_AUTH_TOKEN_PATH is set but file cannot be opened or is empty: /no/token. Ensure that the token ... `RAY_AUTH_TOKEN` ..."
+OTHER_VERSION = "Version mismatch: The cluster was started with:\n    Ray: 2.59.0\nThis process was started with:\n    Ray: 2.60.0\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (AuthenticationError(NO_TOKEN), "cannot be opened or is empty: /no/token; set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH"),
+        (RuntimeError(OTHER_VERSION), "started with: Ray: 2.59.0 This process was started with: Ray: 2.60.0; install the same"),
+        (ValueError("no\nmore"), "cannot join the Ray cluster at auto: no$"),
+    ],
+)
+def test_why_a_cluster_cannot_be_joined_is_one_line(error: Exception, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**options: object) -> None:
+        raise error
+
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.setattr("ray.init", refuse)
+    with pytest.raises(UsageError, match=told) as raised:
+        session.connect("auto")
+    assert "\n" not in str(raised.value)
