@@ -14,7 +14,7 @@ from dist_alexnet.data.image_set import Encoding, ImageError
 from dist_alexnet.data.moments import Moments
 from dist_alexnet.data.scaling import scale_and_crop
 from dist_alexnet.data.sources.photographs import Part
-from dist_alexnet.data.wholeness import flaw
+from dist_alexnet.data.wholeness import flaw, without_levels
 
 MAX_SIDE = 65_500  # pixels that a JPEG can hold
 
@@ -73,6 +73,8 @@ def open_image(content: bytes) -> Iterator[Image.Image]:
     try:
         with Image.open(io.BytesIO(content)) as image:
             yield image
+    except ImageError:
+        raise
     except Exception as error:  # Pillow lets through whatever its decoders trip over; one bad file must not end hours of work
         said = "cannot identify image" if isinstance(error, UnidentifiedImageError) else error
         raise ImageError(f"{type(error).__name__}: {said}") from error
@@ -82,6 +84,16 @@ def square(photograph: Image.Image, size: int) -> npt.NDArray[np.uint8]:
     """The central square of an image whose shorter side is scaled to the size, uint8 [size, size, 3]."""
     photograph.draft(None, (2 * size, 2 * size))  # JPEG only: skips frequencies that scaling by more than 2 throws away anyway
     ImageOps.exif_transpose(photograph, in_place=True)
-    pixels = np.array(photograph if photograph.mode == "RGB" else photograph.convert("RGB"))
+    pixels = _rgb(photograph)
     # Bilinear with antialiasing, as the training pipeline does it, and close to the area average of 2012.
     return np.ascontiguousarray(scale_and_crop(torch.from_numpy(pixels), size).numpy())
+
+
+def _rgb(photograph: Image.Image) -> npt.NDArray[np.uint8]:
+    """Its pixels, uint8 [H, W, 3]; 16-bit grey levels are rounded, as DALI does it: Pillow makes all above 255 white."""
+    if reason := without_levels(photograph):
+        raise ImageError(reason)
+    if not photograph.mode.startswith("I;16"):
+        return np.array(photograph if photograph.mode == "RGB" else photograph.convert("RGB"))
+    levels = (np.array(photograph).astype(np.uint32) * 255 + 32_767) // 65_535
+    return np.repeat(levels.astype(np.uint8)[:, :, None], 3, axis=2)

@@ -16,6 +16,8 @@ import numpy.typing as npt
 from PIL import Image
 
 STORABLE = ("JPEG", "MPO", "PNG", "BMP", "TIFF", "WEBP")  # formats that DALI reads as well as Pillow; not GIF, ICO, TGA, AVIF
+TIFF_MODES = ("L", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I;16B")  # that DALI 2.4 decodes to the same pixels; not 1 nor LA
+INVERTED = 262  # tag of a TIFF: 0 where zero is white
 TAIL = 1024  # bytes; some cameras add a few after the end of the image
 JPEG, END, START_OF_SCAN = b"\xff\xd8", b"\xff\xd9", 0xDA
 ONE_SCAN = (0xC0, 0xC1)  # markers of the segment of a JPEG that says how large it is, where it is not a progressive one
@@ -54,9 +56,20 @@ def flaw_within(content: npt.NDArray[np.uint8], side: int | None = None) -> str 
 
 def wrong_format(photograph: Image.Image) -> str | None:
     """Why DALI does not read what Pillow does; None: it reads it."""
-    if (photograph.format, photograph.mode) == ("TIFF", "I"):
-        return "format TIFF of 32-bit integers"
+    if reason := without_levels(photograph):
+        return reason
+    if photograph.format == "TIFF" and photograph.mode not in TIFF_MODES:
+        return f"format TIFF of mode {photograph.mode}, not one of {', '.join(TIFF_MODES)}"
     return None if photograph.format in STORABLE else f"format {photograph.format}, not one of {', '.join(STORABLE)}"
+
+
+def without_levels(photograph: Image.Image) -> str | None:
+    """Why nobody can say what is black and what is white in it; None: everybody agrees."""
+    if photograph.mode in ("I", "F", "LAB"):
+        return f"format {photograph.format} of mode {photograph.mode}, whose range of values nothing tells"
+    if photograph.mode.startswith("I;16") and getattr(photograph, "tag_v2", {}).get(INVERTED) == 0:
+        return f"format {photograph.format} of 16 bits whose zero is white"
+    return None
 
 
 def _wrong_size(size: tuple[int, int], side: int | None) -> str | None:

@@ -98,7 +98,7 @@ BAD_FILES = {
     "PNG with flipped pixels": BadFile(lambda c: flip(png(c), len(png(c)) // 2, 20), BROKEN),
     "PNG of 65000 x 65000": BadFile(huge_png, "DecompressionBombError"),
     "GIF in disguise": BadFile(lambda c: as_file(c, "GIF"), None, "format GIF, not one of JPEG, MPO, PNG"),
-    "TIFF of 32-bit integers": BadFile(lambda c: as_file(c, "TIFF", "I"), None, "format TIFF of 32-bit integers"),
+    "TIFF of 32-bit integers": BadFile(lambda c: as_file(c, "TIFF", "I"), "format TIFF of mode I", "format TIFF of mode I"),
     "disk that fails": BadFile(lambda c: None, "OSError: Input/output error", "Input/output error"),
 }
 ODD_FILES: dict[str, Callable[[bytes], bytes]] = {  # they decode, and are nobody's fault

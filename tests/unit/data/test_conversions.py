@@ -1,0 +1,142 @@
+"""Every kind of pixel that a file may hold: squares that are prepared, and images that DALI decodes in place, against numpy."""
+
+import io
+import itertools
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from PIL import Image
+
+from dist_alexnet.config import AugmentConfig, DataConfig
+from dist_alexnet.data.image_set import ImageError, open_split
+from dist_alexnet.data.loader import Loader
+from dist_alexnet.data.photograph import open_image, square
+from dist_alexnet.data.wholeness import flaw
+
+SIDE = 64
+Pixels = npt.NDArray[np.generic]
+RAMP = np.arange(SIDE * SIDE).reshape(SIDE, SIDE) * 16 + 5  # up to 65,525
+GREY = (RAMP >> 8).astype(np.uint8)
+RGB = np.dstack([GREY, GREY[::-1], GREY.T])
+ALPHA = np.where(np.arange(SIDE)[None] < SIDE // 2, 0, 255).repeat(SIDE, 0).astype(np.uint8)
+DEEP = RAMP.astype(np.uint16)
+ROUNDED = np.rint(RAMP * (255 / 65_535)).astype(np.uint8)
+INK = Image.fromarray(RGB).quantize(64)
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def of(pixels: Pixels, kind: str, **options: object) -> bytes:
+    return saved(Image.fromarray(pixels), kind, **options)
+
+
+def deep_png(pixels: Pixels, color: int) -> bytes:
+    """A PNG of 16 bits per channel, which Pillow does not write in colour."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    header = struct.pack(">IIBBBBB", SIDE, SIDE, 16, color, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def turned(kind: str, **options: object) -> bytes:
+    """Lying on its side, with a note of that: 6 is a quarter turn."""
+    exif = Image.Exif()
+    exif[0x112] = 6
+    return of(RGB, kind, exif=exif, **options)
+
+
+BINARY = Image.fromarray(np.where(GREY > 127, 255, 0).astype(np.uint8)).convert("1", dither=Image.Dither.NONE)
+CASES: dict[str, tuple[Callable[[], bytes], Pixels]] = {  # a file, and its pixels
+    "RGB PNG": (lambda: of(RGB, "PNG"), RGB),
+    "RGB TIFF": (lambda: of(RGB, "TIFF"), RGB),
+    "RGB TIFF, LZW": (lambda: of(RGB, "TIFF", compression="tiff_lzw"), RGB),
+    "RGB BMP": (lambda: of(RGB, "BMP"), RGB),
+    "RGB WebP": (lambda: of(RGB, "WEBP", lossless=True), RGB),
+    "L PNG": (lambda: of(GREY, "PNG"), GREY),
+    "L TIFF": (lambda: of(GREY, "TIFF"), GREY),
+    "L BMP": (lambda: of(GREY, "BMP"), GREY),
+    "1 PNG": (lambda: saved(BINARY, "PNG"), np.asarray(BINARY.convert("L"))),
+    "1 BMP": (lambda: saved(BINARY, "BMP"), np.asarray(BINARY.convert("L"))),
+    "P PNG": (lambda: saved(INK, "PNG"), np.asarray(INK.convert("RGB"))),
+    "P BMP": (lambda: saved(INK, "BMP"), np.asarray(INK.convert("RGB"))),
+    "P PNG, some of it transparent": (lambda: saved(INK, "PNG", transparency=bytes(20) + b"\xff" * 44), np.asarray(INK.convert("RGB"))),
+    "RGB PNG, a colour transparent": (lambda: of(RGB, "PNG", transparency=(0, 0, 0)), RGB),
+    "LA PNG: what is transparent keeps its colour": (lambda: of(np.dstack([GREY, ALPHA]), "PNG"), GREY),
+    "RGBA PNG": (lambda: of(np.dstack([RGB, ALPHA]), "PNG"), RGB),
+    "RGBA TIFF": (lambda: of(np.dstack([RGB, ALPHA]), "TIFF"), RGB),
+    "RGBA WebP": (lambda: of(np.dstack([RGB, ALPHA]), "WEBP", lossless=True, exact=True), RGB),
+    "16-bit grey PNG": (lambda: of(DEEP, "PNG"), ROUNDED),
+    "16-bit grey TIFF": (lambda: of(DEEP, "TIFF"), ROUNDED),
+    "16-bit grey TIFF, big-endian": (
+        lambda: saved(Image.frombytes("I;16B", (SIDE, SIDE), DEEP.astype(">u2").tobytes()), "TIFF"),
+        ROUNDED,
+    ),
+    "16-bit RGB PNG": (lambda: deep_png(np.dstack([DEEP, DEEP.T, DEEP]), 2), np.dstack([ROUNDED, ROUNDED.T, ROUNDED])),
+    "16-bit RGBA PNG": (lambda: deep_png(np.dstack([DEEP, DEEP.T, DEEP, DEEP]), 6), np.dstack([ROUNDED, ROUNDED.T, ROUNDED])),
+    "PNG on its side": (lambda: turned("PNG"), np.rot90(RGB, 3)),
+    "WebP on its side": (lambda: turned("WEBP", lossless=True), np.rot90(RGB, 3)),
+    "TIFF on its side": (lambda: turned("TIFF"), np.rot90(RGB, 3)),
+    "TIFF of two pages: the first": (lambda: of(RGB, "TIFF", save_all=True, append_images=[Image.fromarray(255 - RGB)]), RGB),
+    "animated PNG: the first": (lambda: of(RGB, "PNG", save_all=True, append_images=[Image.fromarray(255 - RGB)]), RGB),
+}
+
+
+def in_place(folder: Path, content: bytes) -> Pixels:
+    """What training sees of such a file."""
+    (folder / "train" / "a").mkdir(parents=True)
+    (folder / "train" / "a" / "1.jpg").write_bytes(content)
+    config = DataConfig(store_size=SIDE, augment=AugmentConfig(crop=False, mirror=False), mean=[0, 0, 0], std=1.0)
+    batches = Loader(open_split(folder, "train"), config, SIDE, torch.device("cpu"), 0).train_batches(1, slice(0, 1), 0)
+    (batch,) = itertools.islice(batches, 1)
+    batches.close()
+    return batch.images[0].permute(1, 2, 0).numpy()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_pixels_are_those_of_the_file(case: str, tmp_path: Path) -> None:
+    make, expected = CASES[case]
+    content = make()
+    expected = expected if expected.ndim == 3 else np.dstack([expected] * 3)
+    tolerance = 1 if "16-bit RGB" in case else 0  # Pillow drops the lower byte, DALI rounds
+    with open_image(content) as photograph:
+        prepared = square(photograph, SIDE)
+    np.testing.assert_allclose(prepared.astype(int), expected.astype(int), atol=tolerance)
+    assert flaw(np.frombuffer(content, np.uint8)) is None
+    np.testing.assert_allclose(in_place(tmp_path, content), expected, atol=tolerance)
+
+
+REFUSED: dict[str, tuple[Callable[[], bytes], bool]] = {  # a file, and whether it can be prepared
+    "32-bit integers": (lambda: of(GREY.astype(np.int32), "TIFF"), False),
+    "floats": (lambda: of(GREY.astype(np.float32), "TIFF"), False),
+    "LAB": (lambda: saved(Image.fromarray(RGB).convert("LAB"), "TIFF"), False),
+    "16 bits whose zero is white": (lambda: of(DEEP, "TIFF", tiffinfo={262: 0}), False),
+    "mode 1, not one of": (lambda: saved(BINARY, "TIFF"), True),
+    "mode LA, not one of": (lambda: of(np.dstack([GREY, ALPHA]), "TIFF"), True),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_pixels_of_which_nobody_is_sure_are_refused(case: str) -> None:
+    make, can_be_prepared = REFUSED[case]
+    content = make()
+    assert (flaw(np.frombuffer(content, np.uint8)) or "").startswith("format TIFF of ")
+    if can_be_prepared:
+        with open_image(content) as photograph:
+            assert square(photograph, SIDE).shape == (SIDE, SIDE, 3)
+        return
+    said = r"format TIFF of (mode \w+, whose range of values nothing tells|16 bits whose zero is white)"
+    with pytest.raises(ImageError, match=said), open_image(content) as photograph:
+        square(photograph, SIDE)
