@@ -47,7 +47,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def dist_alexnet(workplace: Path) -> Command:
     """Run the program as a person does, in the workplace: `dist_alexnet("train", "--name", "x")`."""
 
-    def run(*arguments: str, timeout_s: float = 120, cwd: Path = workplace) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, timeout_s: float = 240, cwd: Path = workplace) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "dist_alexnet", *arguments]
         return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout_s, check=False)
 

@@ -50,6 +50,7 @@ def prepare(preset: str | None, overrides: Sequence[str], strategies: str, gpus:
         parse_options(names[0], registry.load(registry.STRATEGIES, names[0]).Options, config.strategy.options)
     threads = config.launch.threads
     config = settle_ranks(replace(config, launch=replace(config.launch, workers=max(sizes))))
+    make_launcher(config).validate()
     config = replace(config, launch=replace(config.launch, threads=threads))
     data, train, _ = open_sets(config, output_dir, instead="--out with a folder you can write to")
     if len(train) < config.train.global_batch:

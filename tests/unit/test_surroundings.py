@@ -13,6 +13,7 @@ from dist_alexnet.config import UsageError
 from dist_alexnet.data.pool import in_order
 from dist_alexnet.resolve import resolve
 from dist_alexnet.training.prepare import make_launcher
+from dist_alexnet.verify.request import prepare
 
 
 def no_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,3 +141,10 @@ def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, "train"], cwd=root, capture_output=True, text=True, check=False)
     told = "error: the working directory has been deleted; type cd with a folder that exists, then this again\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
+
+
+def test_a_verification_asks_before_it_makes_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    no_such_interface(monkeypatch)
+    with pytest.raises(UsageError, match=LACKING[no_such_interface]):
+        prepare(None, ["launch.name=local", "launch.device=cpu"], "ddp", "1,2", 1, tmp_path)
+    assert not list(tmp_path.iterdir())
