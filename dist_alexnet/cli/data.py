@@ -60,6 +60,8 @@ def prepare(
         report = write(source, target, storage, workers=workers, strict=strict, tell=tell)
     taken_up = f", {report.resumed} of them looked at before" if report.resumed else ""
     print(f"{target}: {report.images['train']} training and {report.images['val']} validation images{taken_up}")
+    if report.passed_over.count:
+        print(report.passed_over)
     if report.quarantine:
         print(f"{len(report.quarantine)} files did not decode and were left out; they are listed in {target / QUARANTINE}")
 
@@ -82,6 +84,7 @@ def verify(
     else:
         for split, counts in found.counts.items():
             print(f"{split}: {sum(counts):,} sound images in {len(counts):,} classes, {min(counts):,} to {max(counts):,} in each")
+        print(*found.passed_over, sep="\n", end="\n" if found.passed_over else "")
         print(*found.faults, sep="\n", end="\n" if found.faults else "")
         for names in found.duplicates:
             print("the same content: " + ", ".join(names))

@@ -68,6 +68,7 @@ class RunReport:
             ("batch", f"{plan.global_batch} global, {rows} rows per rank"),
             ("parameters", f"{sum(layer.parameters for layer in plan.layers):,}; per rank {', '.join(f'{n:,}' for n in plan.parameters)}"),
             ("data", f"{prepared.train_images:,} training and {prepared.val_images:,} validation images, {config.model.classes} classes"),
+            *(("", line) for line in prepared.passed_over),
             ("preset", prepared.source),
             ("run", str(_relative(prepared.job.directory.path))),
         ):

@@ -106,6 +106,8 @@ def _open_split(path: Path, split: Split) -> ImageSet:
         raise UsageError(f"data.path={path}: there is no such folder; {LAYOUT}")
     if not folder.is_dir():
         raise UsageError(f"data.path={path}: it has no {split}/; {LAYOUT}")
+    if (folder / "dataset_info.json").is_file():  # of Hugging Face's save_to_disk, whose shards are others: its message says so
+        return ClassFolder(path, split)
     if (path / index.FILE).is_file() or any(folder.glob("*.arrow")):
         return Shards(path, split)
     if any(path.glob("*/*.arrow")) and not any(entry.is_dir() for entry in folder.iterdir()):

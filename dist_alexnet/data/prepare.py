@@ -26,7 +26,7 @@ from dist_alexnet.data.pool import in_order, settle_workers
 from dist_alexnet.data.progress import Begun, Finished
 from dist_alexnet.data.shards import Row, shard_path, write_shard
 from dist_alexnet.data.sources.open import open_source
-from dist_alexnet.data.sources.photographs import Part, Source, Split
+from dist_alexnet.data.sources.photographs import Part, PassedOver, Source, Split
 from dist_alexnet.data.statistics import write_statistics
 
 PART = 32  # photographs that a worker takes at a time
@@ -44,6 +44,7 @@ class Report:
     quarantine: list[tuple[str, str]] = field(default_factory=list)  # file and reason, of those that do not decode
     resumed: int = 0  # images that an earlier attempt had looked at
     done: int = 0  # images looked at, those included
+    passed_over: PassedOver = field(default_factory=PassedOver)  # files of the source that are no images
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ def prepare(
         remedy = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "mend that"
         raise UsageError(f"{begun.folder}: {error.strerror or error}; what is written stays: {remedy}, then run this again") from error
     shutil.rmtree(target / begun.records.name)
+    report.passed_over = photographs.passed_over
     return report
 
 

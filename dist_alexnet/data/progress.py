@@ -17,7 +17,7 @@ from dist_alexnet.data.photograph import Storage
 from dist_alexnet.data.shards import shard_path
 from dist_alexnet.data.sources.photographs import Source, Split
 
-METHOD = 2  # of making squares of photographs: another number where the same photograph gives other pixels
+METHOD = 3  # of making squares of photographs: another number where the same photograph gives other pixels
 
 
 @dataclass(frozen=True)

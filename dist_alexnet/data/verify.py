@@ -12,6 +12,7 @@ from dist_alexnet.config import UsageError
 from dist_alexnet.data.image_set import ImageError, ImageSet, open_data, open_split
 from dist_alexnet.data.pool import in_order
 from dist_alexnet.data.shards import Shards
+from dist_alexnet.data.sources.class_folder import passed_over
 from dist_alexnet.data.sources.photographs import SPLITS, Split
 from dist_alexnet.data.wholeness import flaw, flaw_within
 
@@ -33,6 +34,7 @@ class Verification:
     counts: dict[Split, list[int]] = field(default_factory=dict)  # sound images by class
     faults: list[str] = field(default_factory=list)  # one line each
     duplicates: list[list[str]] = field(default_factory=list)  # names of images with the same content
+    passed_over: list[str] = field(default_factory=list)  # of each split, where there is anything
 
 
 def verify(path: Path, workers: int, tell: Callable[[int, int], None] = lambda done, total: None) -> Verification:
@@ -53,6 +55,7 @@ def verify(path: Path, workers: int, tell: Callable[[int, int], None] = lambda d
     if sets["train"].prepared_size and sets["train"].statistics is None:
         found.faults.append(f"{path}: its statistics are gone; type `dist-alexnet data stats {path} --store`")
     found.counts = {split: [0] * len(images.classes) for split, images in sets.items()}
+    found.passed_over = passed_over(*sets.values())
     work = [(path, split, part) for split, images in sets.items() for part in _parts(images)]
     for (_, split, part), (fault, results) in zip(work, in_order(_look, work, workers), strict=True):
         found.faults += [fault] if fault else []

@@ -16,6 +16,7 @@ from dist_alexnet.config import Config, UsageError
 from dist_alexnet.data import synth
 from dist_alexnet.data.crops import Crops
 from dist_alexnet.data.image_set import ImageSet, check_sizes, open_data
+from dist_alexnet.data.sources.class_folder import passed_over
 from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.explain import Plan, plan, with_generated_classes
 from dist_alexnet.presets import PAPER, QUICKSTART, read_preset
@@ -52,6 +53,7 @@ class Prepared:
     source: str  # where the configuration came from, for the header
     train_images: int
     val_images: int
+    passed_over: list[str]  # files of the set that are not read, a line per split
     lock: IO[str]  # held while the run lasts, so that nobody else writes to its folder
     fresh: bool  # that folder is of this attempt, and was not there before
 
@@ -86,7 +88,8 @@ def prepare(request: Request) -> Prepared:
         directory = RunDirectory(make_free(directory.path))
     fresh = not request.name or not directory.path.exists()
     lock = _begin(directory, config, fresh)
-    return Prepared(Job(config, directory, data, checkpoint), launcher, plan(config), source, len(train), len(val), lock, fresh)
+    counts, unread = (len(train), len(val)), passed_over(train, val)
+    return Prepared(Job(config, directory, data, checkpoint), launcher, plan(config), source, *counts, unread, lock, fresh)
 
 
 def _checkpoint_to_resume(request: Request) -> Path | None:

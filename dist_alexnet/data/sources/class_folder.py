@@ -1,6 +1,7 @@
 """Images as people keep them: `train/<class>/*.jpg` and `val/<class>/*.jpg`, or ImageNet's flat `val/*.JPEG` and its development kit."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,12 @@ import numpy.typing as npt
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.image_set import Encoding, ImageError
 from dist_alexnet.data.sources.devkit import DEVKIT, VAL_FILE, find_devkit, open_devkit
-from dist_alexnet.data.sources.photographs import FileParts, FileSpan, Found, Source, Split, tell_nobody
+from dist_alexnet.data.sources.photographs import FileParts, FileSpan, Found, PassedOver, Source, Split, tell_nobody
 from dist_alexnet.data.statistics import InFolder
 
-EXTENSIONS = (".jpeg", ".jpg", ".png")
+EXTENSIONS = (".jpeg", ".jpg", ".png", ".webp", ".bmp", ".tif", ".tiff")  # what DALI decodes (wholeness.py)
+NOISE = ("thumbs.db", "desktop.ini", "__macosx")  # of other systems; like hidden files no images, and nobody's fault
+INNER = "images"  # a folder in each class folder of Tiny ImageNet
 
 
 class ClassFolder(InFolder):
@@ -35,6 +38,7 @@ class ClassFolder(InFolder):
     def __init__(self, root: Path, split: Split, tell: Found = tell_nobody) -> None:
         self.root, self.folder = root, root / split
         self.class_names: dict[str, str] = {}  # where a development kit was read
+        self.passed_over = PassedOver()
         self.classes = class_names(root / "train")
         self._files: list[str] = []
         if split == "val" and (flat := _flat_ilsvrc(self.folder)) and (kit := find_devkit(root)):
@@ -42,16 +46,20 @@ class ClassFolder(InFolder):
             self._files, self.labels = flat, devkit.labels(flat, self.classes, self.folder)
             self.class_names = {name: devkit.words[name] for name in self.classes if name in devkit.words}
             return
-        found = self.classes if split == "train" else class_names(self.folder)
+        found = class_names(self.folder, self.passed_over)
         if extra := sorted(set(found) - set(self.classes)):
+            annotated = "; val_annotations.txt says which class each is of" if (self.folder / "val_annotations.txt").exists() else ""
             others = f", nor are {len(extra) - 1} others" if len(extra) > 1 else ""
-            raise UsageError(f"{self.folder}: class {extra[0]} is not in train/{others}; add it there, or delete it here")
+            raise UsageError(
+                f"{self.folder}: class {extra[0]} is not in train/{others}; its images belong into folders named as in train/{annotated}"
+            )
         number = {name: label for label, name in enumerate(self.classes)}
         labels: list[int] = []
         for name in found:
-            files = image_files(self.folder / name)
+            files = _files_of_class(self.folder / name, self.passed_over)
             if split == "train" and not files:
-                raise UsageError(f"{self.folder / name}: no image of this class; add {'/'.join(EXTENSIONS)} files or delete the folder")
+                there = f" ({self.passed_over})" if self.passed_over.count else ""
+                raise UsageError(f"{self.folder / name}: no image of this class lies in it{there}; add {'/'.join(EXTENSIONS)} files")
             self._files += [f"{name}/{file}" for file in files]
             labels += [number[name]] * len(files)
             tell(len(labels))
@@ -98,24 +106,64 @@ def open_folder(root: Path, tell: Found = tell_nobody) -> Source:
     """A folder of class folders as a source (UsageError as of ClassFolder)."""
     train = ClassFolder(root, "train", tell)
     val = ClassFolder(root, "val", lambda found: tell(len(train) + found))
-    return Source(train.classes, {"train": train, "val": val}, val.class_names)
+    passed_over = PassedOver(train.passed_over.count + val.passed_over.count, train.passed_over.first or val.passed_over.first)
+    return Source(train.classes, {"train": train, "val": val}, val.class_names, passed_over)
 
 
-def class_names(folder: Path) -> list[str]:
-    """The class folders in a split's folder, sorted.
+def class_names(folder: Path, passed_over: PassedOver | None = None) -> list[str]:
+    """The class folders in a split's folder, sorted. Files beside them are passed over.
 
     Raises:
-        UsageError: there are none; the message says so if images lie there directly.
+        UsageError: there are none, and the message says what lies there instead; or a link leads nowhere.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such folder; the classes are read from it")
-    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
-    if not names and (files := image_files(folder)):
-        kit = f", or put {DEVKIT}.tar.gz into {folder.parent}: it says what they show" if _flat_ilsvrc(folder) else ""
-        raise UsageError(f"{folder}: {len(files)} images lie in it directly; move each into {folder}/<class>/, named as in train/{kit}")
+    names = []
+    for entry in _seen(folder):
+        _check_link(entry)
+        if entry.is_dir():
+            names.append(entry.name)
+        elif passed_over is not None:
+            passed_over.add(entry.path)
     if not names:
-        raise UsageError(f"{folder}: it is empty; add a folder of images for each class")
-    return names
+        raise UsageError(_instead_of_classes(folder))
+    return sorted(names)
+
+
+def _instead_of_classes(folder: Path) -> str:
+    files = sorted(entry.name for entry in os.scandir(folder))
+    if any(name.endswith(".arrow") for name in files):
+        again = f"load_from_disk({str(folder)!r}).to_parquet('{folder.name}-00000-of-00001.parquet')"
+        return (
+            f"{folder}: it holds what `save_to_disk` of Hugging Face's datasets writes; type {again} in Python, and name that file's folder"
+        )
+    if archives := [name for name in files if name.endswith(".tar")]:
+        return f"{folder}: it holds {len(archives)} archives such as {archives[0]}; unpack each into a folder of its name"
+    if images := image_files(folder):
+        kit = f", or put {DEVKIT}.tar.gz into {folder.parent}: it says what they show" if _flat_ilsvrc(folder) else ""
+        return f"{folder}: {len(images)} images lie in it directly; move each into {folder}/<class>/, named as in train/{kit}"
+    return f"{folder}: it is empty; add a folder of images for each class"
+
+
+def _seen(folder: Path) -> Iterator["os.DirEntry[str]"]:
+    """What lies in a folder, but for noise."""
+    return (entry for entry in os.scandir(folder) if not entry.name.startswith(".") and entry.name.lower() not in NOISE)
+
+
+def _check_link(entry: "os.DirEntry[str]") -> None:
+    if entry.is_symlink() and not os.path.exists(entry):
+        raise UsageError(f"{entry.path}: it is a link to {os.readlink(entry)}, which is not there; mend the link")
+
+
+def _files_of_class(folder: Path, passed_over: PassedOver) -> list[str]:
+    """Image files in a class folder, or in `images/` in it where none lies directly."""
+    files = image_files(folder, passed_over)
+    if not (folder / INNER).is_dir():
+        return files
+    if files:
+        _pass_over_images(folder / INNER, passed_over)
+        return files
+    return [f"{INNER}/{file}" for file in image_files(folder / INNER, passed_over)]
 
 
 def _flat_ilsvrc(folder: Path) -> list[str]:
@@ -126,14 +174,40 @@ def _flat_ilsvrc(folder: Path) -> list[str]:
     return files if all(map(VAL_FILE.fullmatch, files)) else []
 
 
-def image_files(folder: Path) -> list[str]:
+def image_files(folder: Path, passed_over: PassedOver | None = None) -> list[str]:
     """Names of the image files in a folder, sorted. Links count as what they lead to; a folder is no image, whatever its name.
 
     Raises:
         UsageError: a link leads nowhere.
     """
-    named = [entry for entry in os.scandir(folder) if entry.name.lower().endswith(EXTENSIONS) and not entry.name.startswith(".")]
-    for entry in named:
-        if entry.is_symlink() and not os.path.exists(entry):
-            raise UsageError(f"{entry.path}: it is a link to {os.readlink(entry)}, which is not there; mend or delete it")
-    return sorted(entry.name for entry in named if entry.is_file())
+    files = []
+    for entry in _seen(folder):
+        named = entry.name.lower().endswith(EXTENSIONS)
+        if named:
+            _check_link(entry)
+        if named and entry.is_file():
+            files.append(entry.name)
+        elif passed_over is not None:
+            _pass_over(entry, passed_over)
+    return sorted(files)
+
+
+def _pass_over(entry: "os.DirEntry[str]", passed_over: PassedOver) -> None:
+    """A file that is no image; of a folder the images in it, but of `images/`, which may have to be read."""
+    if not entry.is_dir():
+        passed_over.add(entry.path)
+    elif entry.name != INNER:
+        _pass_over_images(Path(entry.path), passed_over)
+
+
+def _pass_over_images(folder: Path, passed_over: PassedOver) -> None:
+    """At any depth; what is a link to a folder is not followed, for it may lead in a circle."""
+    for place, _, names in os.walk(folder):
+        for name in sorted(names):
+            if name.lower().endswith(EXTENSIONS) and not name.startswith("."):
+                passed_over.add(os.path.join(place, name))
+
+
+def passed_over(*sets: object) -> list[str]:
+    """A line for each of these splits that holds files which are not read."""
+    return [str(each.passed_over) for each in sets if isinstance(each, ClassFolder) and each.passed_over.count]

@@ -15,7 +15,7 @@ from dist_alexnet.data.sources.hub_table import Table, check_synsets, read_table
 from dist_alexnet.data.sources.photographs import Found, Source, tell_nobody
 from dist_alexnet.data.sources.tables import RowParts, RowSpan
 
-FILE = re.compile(r"(?:.+-)?(train|validation|test)-(\d{1,6})-of-(\d{1,6})(?:-[0-9a-f]+)?\.(?:parquet|arrow)")
+FILE = re.compile(r"(?:.+-)?(train|validation|test)(?:-(\d{1,6})-of-(\d{1,6}))?(?:-[0-9a-f]+)?\.(?:parquet|arrow)")
 
 
 class HubImages:
@@ -98,7 +98,9 @@ def open_hugging_face(folder: Path, tell: Found = tell_nobody) -> Source:
 
 def _complete(folder: Path, files: list[Path], split: str) -> list[Path]:
     """The files of a split in order, none missing."""
-    numbered = [(int(match[2]), int(match[3]), path) for path in files if (match := FILE.fullmatch(path.name)) and match[1] == split]
+    numbered = [
+        (int(match[2] or 0), int(match[3] or 1), path) for path in files if (match := FILE.fullmatch(path.name)) and match[1] == split
+    ]
     if not numbered:
         raise UsageError(f"{folder}: it has no {split}-00000-of-...{files[0].suffix}; download its files and put them beside these")
     total = max(total for _, total, _ in numbered)

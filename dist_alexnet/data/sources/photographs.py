@@ -38,6 +38,21 @@ class Photographs(Protocol):
         ...
 
 
+@dataclass
+class PassedOver:
+    """Files that lie where images are looked for and are not read."""
+
+    count: int = 0
+    first: str = ""  # its path
+
+    def add(self, path: str) -> None:
+        """One more."""
+        self.count, self.first = self.count + 1, self.first or path
+
+    def __str__(self) -> str:
+        return f"{self.count:,} file(s) passed over, the first: {self.first}"
+
+
 @dataclass(frozen=True)
 class Source:
     """A data set as it was delivered."""
@@ -45,6 +60,7 @@ class Source:
     classes: list[str]  # sorted; for ImageNet the synset ids
     splits: Mapping[Split, Photographs]  # both
     class_names: Mapping[str, str] = field(default_factory=dict)  # of a class, in words ("tench, Tinca tinca"), where they are known
+    passed_over: PassedOver = field(default_factory=PassedOver)
 
 
 def tell_nobody(found: int) -> None:

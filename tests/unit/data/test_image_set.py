@@ -11,6 +11,7 @@ import pytest
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.image_set import ImageError, open_data, open_split
 from dist_alexnet.data.shards import read_batch
+from dist_alexnet.data.sources.class_folder import passed_over
 
 
 @pytest.fixture
@@ -20,6 +21,19 @@ def layout(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(name.encode())
     return tmp_path
+
+
+def as_archives(split):
+    for name in ("cat", "dog"):
+        shutil.rmtree(split / name)
+        (split / f"{name}.tar").touch()
+
+
+def as_saved(split):
+    shutil.rmtree(split)
+    split.mkdir()
+    for name in ("data-00000-of-00001.arrow", "dataset_info.json", "state.json"):
+        (split / name).touch()
 
 
 @pytest.fixture
@@ -70,12 +84,21 @@ def test_shards_hold_whole_files(prepared):
         (lambda root: shutil.rmtree(root / "train" / "cat"), "class elephant is not in train/, nor are 1 others"),
         (lambda root: [shutil.rmtree(root / "train" / name) for name in ("cat", "dog")], "train: it is empty; add a folder of images"),
         (lambda root: (root / "val/dog").rename(root / "val/wolf"), "class wolf is not in train/"),
-        (lambda root: (root / "val/dog/9.Jpeg").unlink(), "val: its class folders hold no .jpeg/.jpg/.png files; add some"),
+        (
+            lambda root: (root / "val/dog/9.Jpeg").unlink(),
+            "val: its class folders hold no .jpeg/.jpg/.png/.webp/.bmp/.tif/.tiff files; add some",
+        ),
+        (lambda root: (root / "train/wolf").symlink_to("gone"), "train/wolf: it is a link to gone, which is not there; mend the link"),
+        (lambda root: as_archives(root / "train"), "train: it holds 2 archives such as cat.tar; unpack each into a folder of its name"),
+        (
+            lambda root: as_saved(root / "train"),
+            "train: it holds what `save_to_disk` of Hugging Face's datasets writes; type load_from_disk(",
+        ),
         (
             lambda root: (root / "train/dog/2.jpg").symlink_to("gone.jpg"),
-            "dog/2.jpg: it is a link to gone.jpg, which is not there; mend or",
+            "dog/2.jpg: it is a link to gone.jpg, which is not there; mend the",
         ),
-        (lambda root: (root / "train/dog/1.jpg").unlink(), "dog: no image of this class; add .jpeg/.jpg/.png files or delete the folder"),
+        (lambda root: (root / "train/dog/1.jpg").unlink(), "dog: no image of this class lies in it; add .jpeg/.jpg/.png/"),
     ],
 )
 def test_faults_of_class_folders(layout, broken, message):
@@ -156,4 +179,41 @@ def test_shards_of_which_nothing_says_what_they_are(shards, layout):
     shutil.rmtree(layout / "val")
     shutil.copytree(shards / "val", layout / "val")
     with pytest.raises(UsageError, match=r"shards, but no dataset.json"):
+        open_data(layout)
+
+
+def test_what_is_not_read_is_counted_and_named(layout):
+    for name in ("train/cat/.3.jpg", "train/cat/Thumbs.db", "train/cat/._1.JPEG", "train/__MACOSX/1.jpg", "train/.DS_Store"):
+        (layout / name).parent.mkdir(exist_ok=True)
+        (layout / name).touch()
+    assert passed_over(*open_data(layout)) == [], "noise is nobody's fault"
+    for name in ("train/cat/notes.txt", "train/cat/more/deep/5.jpg", "train/cat/more/readme", "train/cat/images/6.png", "train/7.jpg"):
+        (layout / name).parent.mkdir(parents=True, exist_ok=True)
+        (layout / name).touch()
+    os.mkfifo(layout / "val/dog/8.jpg")
+    (layout / "train/cat/more/circle").symlink_to(layout / "train")
+    train, val = open_data(layout)
+    assert len(train) == 3
+    assert (train.passed_over.count, val.passed_over.count) == (4, 1)
+    assert passed_over(val) == [f"1 file(s) passed over, the first: {layout}/val/dog/8.jpg"]
+
+
+def test_all_formats_that_decode_are_read_by_their_endings(layout):
+    for ending in ("webp", "BMP", "tif", "Tiff"):
+        (layout / f"val/dog/1.{ending}").touch()
+    (layout / "val/dog/1.gif").touch()
+    _, val = open_data(layout)
+    assert [val.name(index)[4:] for index in range(len(val))] == ["1.BMP", "1.Tiff", "1.tif", "1.webp", "9.Jpeg"]
+    assert val.passed_over.first == f"{layout}/val/dog/1.gif"
+
+
+def test_the_folders_of_tiny_imagenet(layout):
+    (layout / "train/dog/images").mkdir()
+    (layout / "train/dog/1.jpg").rename(layout / "train/dog/images/1.jpg")
+    train, _ = open_data(layout)
+    assert train.encoded(2).tobytes() == b"train/dog/1.jpg"
+    assert (train.name(2), train.passed_over.count) == ("dog/1.jpg", 0)
+    (layout / "val/dog").rename(layout / "val/images")
+    (layout / "val/val_annotations.txt").touch()
+    with pytest.raises(UsageError, match=r"val: class images is not in train/; its images belong .*; val_annotations.txt says which class"):
         open_data(layout)

@@ -33,6 +33,8 @@ def test_copies_are_named(photographs: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(photographs, tmp_path / "set")
     first = min((copy / "train" / "disc").iterdir())
     shutil.copy(first, copy / "val" / "disc" / "copy.jpg")
+    (copy / "train" / "disc" / "notes.txt").touch()
     found = verify(copy, 1)
     assert found.faults == []
+    assert found.passed_over == [f"1 file(s) passed over, the first: {copy}/train/disc/notes.txt"]
     assert [sorted(names) for names in found.duplicates] == [sorted([str(first), str(copy / "val" / "disc" / "copy.jpg")])]

@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from dist_alexnet.data.sources.hugging_face import find_files
 from dist_alexnet.data.sources.open import open_source
-from tests.unit.data.sources.hub_files import CLASSES, NAMES, build_hub, edit, nameless, place, row_of, rows_of
+from tests.unit.data.sources.hub_files import CLASSES, NAMES, build_hub, edit, nameless, place, row_of, rows_of, write_rows
 from tests.unit.data.sources.ilsvrc_archives import synset_of
 
 COUNTS = {"train": ("train", 25), "val": ("validation", 11)}
@@ -135,3 +135,12 @@ def test_files_in_whatever_folder_and_with_hashes_in_their_names(tmp_path):
 def test_the_library_is_not_needed(hub, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "datasets", None)
     assert len(open_source(hub).splits["val"]) == 11
+
+
+def test_a_split_in_one_file(tmp_path):
+    build_hub(tmp_path / "set", "stream", train=4)
+    write_rows(tmp_path / "imagenet-1k-train.arrow", rows_of("train", 25))
+    for number in (0, 1):
+        place(tmp_path / "set", "validation", number).rename(tmp_path / place(tmp_path / "set", "validation", number).name)
+    source = open_source(tmp_path)
+    assert {split: len(images) for split, images in source.splits.items()} == {"train": 25, "val": 11}
