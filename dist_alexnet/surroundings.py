@@ -61,8 +61,11 @@ def check_processes() -> None:
         raise UsageError("no temporary folder can be written, neither TMPDIR nor /tmp; set TMPDIR to a folder that can be") from None
     import multiprocessing  # here, for `--help` does not need it
 
+    from dist_alexnet.training.signals import blocked
+
     try:
-        multiprocessing.get_context("spawn").Lock()
+        with blocked():  # the first of them starts multiprocessing's tracker
+            multiprocessing.get_context("spawn").Lock()
     except OSError as error:
         raise UsageError(f"no shared memory can be had ({error.strerror}); mount a tmpfs that you can write to on /dev/shm") from None
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dist_alexnet import __version__, surroundings
-from dist_alexnet.cli import config, data, evaluate, explain, train, verify
+from dist_alexnet.cli import config, data, evaluate, explain, output, train, verify
 from dist_alexnet.config import UsageError
 
 app = typer.Typer(
@@ -53,10 +53,13 @@ def _words(typed: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """Run a command. Exit codes: 0 ok, 1 training failed, 2 wrong use, 130 and 143 stopped by a signal."""
+    """Run a command. Exit codes: 0 ok, 1 training failed, 2 wrong use, 128 + n stopped by signal n."""
+    output.open_outlets()
     try:
         surroundings.check_folder()
         app(_words(sys.argv[1:]))
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except SystemExit as end:
+        sys.exit(output.exit_code(end.code))

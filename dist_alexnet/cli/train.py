@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dist_alexnet.cli import options
+from dist_alexnet.cli import options, output
 from dist_alexnet.surroundings import check_alone
 
 
@@ -37,6 +37,8 @@ def train(
     """
     typed = options.as_overrides(locals())
     check_alone()
+    output.Outlet.needed = False  # what becomes of the run is in its folder
+    from dist_alexnet.cli.again import resume_command
     from dist_alexnet.cli.report import RunReport
     from dist_alexnet.training.driver import execute
     from dist_alexnet.training.job import TrainingFailed
@@ -47,12 +49,17 @@ def train(
     report = RunReport(as_json=json)
     prepared = prepare(Request(preset, typed, output_dir, name, resume))
     report.header(prepared)
+    job = prepared.job
+    again = resume_command(job.directory.path.name, output_dir, typed)
     try:
-        job = prepared.job
         with report, taken_back_unless_started(job.directory, prepared.fresh):
             summary, exit_code = execute(partial(train_rank, job), job.directory, prepared.launcher, report.follow, report.say)
     except TrainingFailed as error:
         report.failure(error)
+        if job.directory.path.exists():
+            print(f"to go on: {again}", file=sys.stderr)
         sys.exit(error.exit_code)
-    report.result(summary, prepared.job.directory.path)
+    report.result(summary, job.directory.path)
+    if exit_code:
+        report.say(f"to go on: {again}")
     sys.exit(exit_code)

@@ -3,60 +3,22 @@
 import atexit
 import json
 import os
-import shutil
-import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from types import FrameType
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from dist_alexnet.config import UsageError
-from dist_alexnet.data.image_set import TooManyBadImages
-from dist_alexnet.training.job import NonFiniteLoss, RankFailure, RunDirectory, TrainingFailed
+from dist_alexnet.training.endings import explain, read_summary
+from dist_alexnet.training.job import RankFailure, RunDirectory, TrainingFailed
 from dist_alexnet.training.launcher import Launcher, RankFunction
+from dist_alexnet.training.signals import Signals
 
 POLL_S = 0.1
-REPEAT_S = 0.5  # `timeout` and some batch systems send one signal twice, to the process and to its group: that is not asking twice
-KILL_WAIT_S = 10.0  # for ranks that were killed to end
-FULL_DISK_BYTES = 2**16
+FAILED_WAIT_S = 5.0  # for the others to end once a rank has failed: one that is stopped, or waits for a disk, does not by itself
 
 Record = dict[str, Any]
-
-
-class Signals:
-    """The first SIGINT or SIGTERM asks the ranks for a checkpoint, if they write any; each further one ends them."""
-
-    def __init__(self, directory: RunDirectory, launcher: Launcher, saves: bool) -> None:
-        self.received: int | None = None
-        self.killed_at: float | None = None
-        self._directory, self._launcher, self._saves = directory, launcher, saves
-        self._first_at = 0.0
-
-    @property
-    def given_up(self) -> bool:
-        """The ranks were killed and have had their time to end."""
-        return self.killed_at is not None and time.monotonic() > self.killed_at + KILL_WAIT_S
-
-    @contextmanager
-    def handled(self) -> Iterator[None]:
-        """Take the signals over for the time of a run; only the main thread can."""
-        before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.received is None:
-            self.received, self._first_at = number, time.monotonic()
-            self._directory.stop_request.touch()
-        if not self._saves or time.monotonic() > self._first_at + REPEAT_S:
-            self.killed_at = self.killed_at or time.monotonic()
-            self._launcher.kill()
 
 
 class Ranks(threading.Thread):
@@ -94,7 +56,7 @@ def execute(
         saves: the function heeds a request to stop, and leaves a checkpoint; otherwise the first signal ends the ranks.
 
     Returns:
-        The summary, and the exit code: 0, or 130 or 143 if a signal stopped the run after a checkpoint.
+        The summary, and the exit code: 0, or 128 + n if signal n stopped the run after a checkpoint.
 
     Raises:
         TrainingFailed: a rank failed, or the run was stopped without a checkpoint.
@@ -102,6 +64,7 @@ def execute(
     directory.summary.unlink(missing_ok=True)
     seen = directory.metrics.stat().st_size if directory.metrics.exists() else 0
     signals, ranks, told = Signals(directory, launcher, saves), Ranks(function, directory, launcher), False
+    failures = FailureWatch(directory)
     with signals.handled():
         ranks.start()
         while ranks.is_alive() and not signals.given_up:
@@ -109,7 +72,7 @@ def execute(
             if signals.received and not signals.killed_at and not told:  # here, not in the handler, which may have interrupted another line
                 told = True
                 say("stopping after this step, with a checkpoint; once more to stop at once")
-            if signals.killed_at:
+            if signals.killed_at or failures.overdue():
                 launcher.kill()  # again: it may have been about to start them
             seen = _follow(directory, seen, follow)
     _follow(directory, seen, follow)
@@ -121,9 +84,26 @@ def execute(
         hint = "; --resume auto goes back to the last checkpoint" if saves else ""
         raise TrainingFailed(f"stopped at once{hint}", exit_code=exit_code)
     if ranks.error:
-        raise _explain(ranks.error, directory, saves) from ranks.error
-    summary: Record = json.loads(directory.summary.read_text())
+        raise explain(ranks.error, directory, launcher.config, saves) from ranks.error
+    summary = read_summary(directory)
     return summary, exit_code if summary["status"] == "stopped" else 0
+
+
+class FailureWatch:
+    """Notices that a rank has failed and the launcher is still waiting for the others."""
+
+    def __init__(self, directory: RunDirectory) -> None:
+        self._directory = directory
+        self._looked_at = 0.0
+        self._failed_at: float | None = None
+
+    def overdue(self) -> bool:
+        """The others have had their time to end."""
+        now = time.monotonic()
+        if self._failed_at is None and now > self._looked_at + 1:  # a look may cost a round trip to a file server
+            self._looked_at = now
+            self._failed_at = now if RankFailure.all(self._directory) else None
+        return self._failed_at is not None and now > self._failed_at + FAILED_WAIT_S
 
 
 def _leave(exit_code: int) -> None:
@@ -148,19 +128,3 @@ def _follow(directory: RunDirectory, seen: int, follow: Callable[[Record], None]
         with suppress(ValueError):  # a line that a full disk cut short
             follow(json.loads(line))
     return seen + len(whole) + 1 if whole else seen
-
-
-def _explain(error: BaseException, directory: RunDirectory, saves: bool) -> BaseException:
-    """The first thing that went wrong, in one line, with the place to read on; and how to go on, where checkpoints are saved."""
-    failure = None if isinstance(error, TrainingFailed) and error.killed else RankFailure.first(directory)
-    if shutil.disk_usage(directory.path).free < FULL_DISK_BYTES:
-        again = "--resume auto" if saves else "run this again"
-        return TrainingFailed(f"no space is left on the disk of {directory.path}; make room, then {again}")
-    if failure is None:
-        return error if not isinstance(error, TrainingFailed) else TrainingFailed(f"{error}; logs: {directory.log(0).parent}")
-    told = f"rank {failure.rank} failed: {failure.message}"
-    if failure.kind == TooManyBadImages.__name__ and saves:
-        return TrainingFailed(f"{told}, then --resume auto")
-    if failure.kind in (NonFiniteLoss.__name__, UsageError.__name__, TooManyBadImages.__name__):  # its message says all
-        return TrainingFailed(told)
-    return TrainingFailed(f"{told}; its log: {directory.log(failure.rank)}", trace=failure.trace)

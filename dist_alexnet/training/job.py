@@ -4,21 +4,22 @@ runs/<name>/
     config.yaml      resolved configuration
     env.json         versions and machine
     metrics.jsonl    one object per line, append-only: kind, attempt, step, ...
-    logs/rank_K.log  everything that rank K printed; rank_K.error.json if it failed
+    logs/rank_K.log  everything that rank K printed; rank_K.error.json if it failed, launcher.log if their launcher did
     checkpoints/     step-NNNNNNNN/
     summary.json     written at the end
 """
 
 import json
-import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dist_alexnet.config import Config, UsageError
+
+WAITING_FAILED = ("RuntimeError", "DistBackendError", "DistNetworkError", "DistStoreError")  # what torch raises in a collective
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,11 @@ class RunDirectory:
             for stale in (self.stop_request, *self.log(0).parent.glob("rank_*.error.json")):
                 stale.unlink(missing_ok=True)
             for path, text in ((self.config, config), (self.environment, environment)):
-                part = path.with_name(f"{path.name}.unfinished")  # where the disk is full, half a file stays under this name
-                part.write_text(text)
-                part.rename(path)
+                _write_whole(path, text)
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Leave the result, whole or not at all."""
+        _write_whole(self.summary, json.dumps(summary, indent=2) + "\n")
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -104,6 +107,12 @@ class RunDirectory:
                     yield json.loads(line)
                 except ValueError:
                     continue
+
+
+def _write_whole(path: Path, text: str) -> None:
+    part = path.with_name(f"{path.name}.unfinished")  # where the disk is full, half a file stays under this name
+    part.write_text(text)
+    part.rename(path)
 
 
 @dataclass(frozen=True)
@@ -136,32 +145,41 @@ class RankFailure:
     kind: str  # class of the exception, or "signal"
     message: str
     trace: str
-    seconds: float  # since the epoch: the first failure is the cause, the others follow from it
+
+    @property
+    def timed_out(self) -> bool:
+        """It waited in vain for another rank. Torch says so in the text alone."""
+        return "timed out" in self.message.lower() and self.kind in WAITING_FAILED
 
     @staticmethod
-    def record(directory: RunDirectory, rank: int, error: BaseException) -> None:
+    def record(directory: RunDirectory, rank: int, error: BaseException) -> "RankFailure":
         """Write down how this rank failed, for the driver to find."""
-        failure = RankFailure(rank, type(error).__name__, str(error) or type(error).__name__, traceback.format_exc(), time.time())
+        failure = RankFailure(rank, type(error).__name__, str(error) or type(error).__name__, traceback.format_exc())
         with suppress(OSError):  # a full disk, say: the failure itself must go on its way
             directory.error(rank).write_text(json.dumps(failure.__dict__))
+        return failure
 
     @staticmethod
-    def first(directory: RunDirectory) -> "RankFailure | None":
-        """The earliest failure on record; a record that a full disk cut short is left out."""
+    def all(directory: RunDirectory) -> "list[RankFailure]":
+        """The failures on record, the earliest first: it is the cause, the others follow from it.
+
+        The order is that of the files, whose times are of one clock, the file system's; each node has its own.
+        A record that a full disk cut short is left out.
+        """
         failures = []
         for path in directory.log(0).parent.glob("rank_*.error.json"):
-            with suppress(ValueError, TypeError):
-                failures.append(RankFailure(**json.loads(path.read_text())))
-        return min(failures, key=lambda failure: failure.seconds, default=None)
+            with suppress(ValueError, TypeError, FileNotFoundError):
+                failures.append((path.stat().st_mtime_ns, path.name, RankFailure(**json.loads(path.read_text()))))
+        return [failure for *_, failure in sorted(failures, key=lambda found: found[:2])]
 
 
 class TrainingFailed(RuntimeError):  # noqa: N818 - what happened, not an error of ours
     """A run ended without a result; the message is for the person who started it (exit code 1)."""
 
-    def __init__(self, message: str, *, trace: str = "", killed: bool = False, exit_code: int = 1) -> None:
-        """`trace`: of the rank that failed first. `killed`: a rank died of a signal, and what the others report only follows from it."""
+    def __init__(self, message: str, *, killed: bool = False, exit_code: int = 1) -> None:
+        """`killed`: a rank died of a signal, and what the others report only follows from it."""
         super().__init__(message)
-        self.trace, self.killed, self.exit_code = trace, killed, exit_code
+        self.killed, self.exit_code = killed, exit_code
 
 
 class NonFiniteLoss(ArithmeticError):  # noqa: N818

@@ -1,27 +1,30 @@
 """Ranks as processes of this machine, under torch elastic: the fast start."""
 
 import logging
-import multiprocessing
 import os
 import signal
 import threading
-import uuid
-from multiprocessing import resource_tracker
+from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dist_alexnet.surroundings import check_ranks
+from dist_alexnet.training.fate import die_with_parent
 from dist_alexnet.training.job import RunDirectory, TrainingFailed
 from dist_alexnet.training.launcher import Launcher, RankFunction
+from dist_alexnet.training.signals import LEFT_TO_DRIVER, blocked
 
 if TYPE_CHECKING:
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.elastic.multiprocessing import PContext, RunProcsResult
 
+POLL_S = 0.1
 ORPHAN_POLL_S = 1.0
-LEFT_TO_DRIVER = {signal.SIGINT, signal.SIGTERM}  # they reach the whole process group, and it is the driver who asks the ranks to stop
 
 
 class LocalLauncher(Launcher):
     """Starts the ranks as processes here."""
+
+    _context: "PContext | None" = None  # of the ranks, while they run
 
     def validate(self) -> None:
         """Refuse what this machine does not let ranks do."""
@@ -35,39 +38,51 @@ class LocalLauncher(Launcher):
 
     def run(self, function: RankFunction, directory: RunDirectory) -> None:
         """Run the ranks; on failure of one the others are ended."""
-        from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-        from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+        from torch.distributed import TCPStore  # type: ignore[attr-defined]
+        from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, start_processes
 
         for name in ("torch.distributed.elastic", "torch.multiprocessing"):  # they log every failure, and that this is no main thread
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        config = LaunchConfig(
-            min_nodes=1,
-            max_nodes=1,
-            nproc_per_node=self.config.ranks,
-            run_id=uuid.uuid4().hex,
-            rdzv_backend="c10d",
-            rdzv_endpoint="localhost:0",  # a free port
-            local_addr="127.0.0.1",  # else ranks look for this machine's name, which need not resolve
-            max_restarts=0,
-            monitor_interval=0.1,
-        )
-        resource_tracker.ensure_running()  # now, because its start unblocks these signals again (Python 3.11)
-        signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_DRIVER)  # of this thread and, inherited, of the ranks from their first moment
-        try:
-            elastic_launch(config, _run_unless_orphaned)(function, os.getpid())
-        except ChildFailedError as error:
-            raise _explain(error) from error
+        ranks = range(self.config.ranks)
+        store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=self.config.timeout_s))
+        with blocked():
+            self._context = start_processes(
+                "rank",
+                _run_unless_orphaned,
+                args={rank: (function, os.getpid()) for rank in ranks},
+                envs={rank: _environment(rank, len(ranks), store.port) for rank in ranks},
+                logs_specs=DefaultLogsSpecs(log_dir=os.devnull),  # else it leaves a folder in the temporary one
+            )
+            try:
+                result = self._context.wait(period=POLL_S)
+            finally:
+                self._context.close(signal.SIGKILL)
+                self._context = None
+        if result and result.failures:
+            raise _explain(result)
 
     def kill(self) -> None:
-        """SIGKILL to every child process."""
-        for child in multiprocessing.active_children():
-            child.kill()
+        """SIGKILL to every rank."""
+        for pid in self._context.pids().values() if self._context else ():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _environment(rank: int, ranks: int, port: int) -> dict[str, str]:
+    """What a rank reads. The store of the process group is ours: its port cannot be taken by others before rank 0 opens it."""
+    numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": ranks, "MASTER_PORT": port}
+    return {name: str(number) for name, number in numbers.items()} | {
+        "MASTER_ADDR": "127.0.0.1",  # else ranks look for this machine's name, which need not resolve
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "TORCHELASTIC_RESTART_COUNT": "0",
+    }
 
 
 def _run_unless_orphaned(function: RankFunction, parent: int) -> None:
     """Run, and die with the driver: were it killed, its ranks would go on writing to a run that somebody resumes.
 
-    Die too when the driver sends SIGTERM, which is how elastic ends the others when a rank has failed. From anybody else it is ignored.
+    Die too when the driver sends SIGTERM, which is how elastic ends the others when a rank has failed. From anybody else it is ignored,
+    but SIGXCPU from the kernel: the limit of CPU time is each process's own, and a rank is the first to reach it.
     """
 
     def watch() -> None:
@@ -75,16 +90,19 @@ def _run_unless_orphaned(function: RankFunction, parent: int) -> None:
             sent = signal.sigtimedwait(LEFT_TO_DRIVER, ORPHAN_POLL_S)
             if sent and (sent.si_signo, sent.si_pid) == (signal.SIGTERM, parent):
                 break
+            if sent and (sent.si_signo, sent.si_pid) == (signal.SIGXCPU, 0):
+                os.kill(parent, signal.SIGXCPU)
         os.kill(os.getpid(), signal.SIGKILL)
 
+    die_with_parent()
     signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_DRIVER)  # of all threads of a rank, so that `watch` gets them
     threading.Thread(target=watch, daemon=True).start()
     function()
 
 
-def _explain(error: "ChildFailedError") -> TrainingFailed:
+def _explain(result: "RunProcsResult") -> TrainingFailed:
     """Name the rank that failed first; elastic has ended the others."""
-    rank, failure = error.get_first_failure()
+    rank, failure = next(iter(result.failures.items()))
     if failure.exitcode < 0:
         return TrainingFailed(f"rank {rank} was killed by {signal.Signals(-failure.exitcode).name}", killed=True)
     return TrainingFailed(f"rank {rank} ended with exit code {failure.exitcode}")

@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +20,8 @@ from dist_alexnet.training.agreement import Agreement
 from dist_alexnet.training.allocator import keep_freed_memory
 from dist_alexnet.training.fingerprint import check_fingerprints, fingerprint
 from dist_alexnet.training.job import RankFailure, RunDirectory
+
+OTHERS_WAIT_S = 3.0  # our end ends the others: those who wait too, since a moment later, must say so, or they count as silent
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +50,8 @@ def rank_process(config: Config, directory: RunDirectory) -> Iterator[World]:
             yield replace(world, nodes=nodes)
     except BaseException as error:
         logger.exception("rank %d failed", rank)
-        RankFailure.record(directory, rank, error)
+        if RankFailure.record(directory, rank, error).timed_out:
+            time.sleep(OTHERS_WAIT_S)
         raise
 
 

@@ -1,6 +1,5 @@
 """What a rank does: train, or evaluate. The local launcher, Ray and the tests are its callers; it asks nobody who called."""
 
-import json
 import time
 from contextlib import closing
 from pathlib import Path
@@ -37,7 +36,7 @@ def train_rank(job: Job) -> None:
         result = {**summary(training, status, time.time() - started), "restarts": attempt}
         metrics.write("end", step=training.progress.step, status=status)
         if first:
-            job.directory.summary.write_text(json.dumps(result, indent=2) + "\n")
+            job.directory.finish(result)
 
 
 def evaluate_rank(job: EvaluationJob) -> None:
@@ -61,7 +60,7 @@ def evaluate_rank(job: EvaluationJob) -> None:
         if job.confusion:
             result["confusions"] = tally.confusions()
         if world.rank == 0:
-            job.directory.summary.write_text(json.dumps(result))
+            job.directory.finish(result)
 
 
 def load_network(checkpoint: Path, strategy: Strategy) -> Network:

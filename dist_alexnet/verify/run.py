@@ -198,7 +198,7 @@ def verify_rank(task: Task, directory: RunDirectory) -> None:
             if world.world_size > 1:
                 dist.barrier()
         if world.rank == 0:
-            directory.summary.write_text(json.dumps({"status": "completed"}))
+            directory.finish({"status": "completed"})
 
 
 def _launch(task: Task, directory: RunDirectory, launch: Launch) -> None:

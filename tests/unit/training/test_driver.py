@@ -1,22 +1,26 @@
 """The person's side of a run, with launchers that misbehave. In processes of their own: they receive signals, and end."""
 
+import multiprocessing
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from dist_alexnet.config import LaunchConfig
 from dist_alexnet.data.image_set import TooManyBadImages
-from dist_alexnet.training import driver
-from dist_alexnet.training.job import RankFailure, RunDirectory
+from dist_alexnet.training import endings
+from dist_alexnet.training.job import RankFailure, RunDirectory, TrainingFailed
+from dist_alexnet.training.local_launcher import LocalLauncher
 
 RUN = """
 import multiprocessing, os, sys, threading, time
 from pathlib import Path
-from dist_alexnet.training import driver
+from dist_alexnet.training import driver, signals
 from dist_alexnet.training.job import RunDirectory, TrainingFailed
 from dist_alexnet.training.launcher import Launcher
 
@@ -24,7 +28,7 @@ from dist_alexnet.training.launcher import Launcher
 
     def cuda_devices(self): return 0
 
-driver.KILL_WAIT_S = 1.0
+signals.KILL_WAIT_S = 1.0
 directory = RunDirectory(Path(sys.argv[1]))
 directory.create()
 try:
@@ -60,6 +64,9 @@ class Fake(Launcher):
 
     def kill(self): self.ended = self.started
 """
+
+
+LAUNCH = LaunchConfig(workers=3, timeout_s=7)
 
 
 def start(tmp_path: Path, launcher: str) -> "subprocess.Popen[str]":
@@ -109,7 +116,55 @@ def test_only_what_saves_checkpoints_can_be_resumed(tmp_path: Path, saves: bool,
     directory.create()
     RankFailure.record(directory, 0, TooManyBadImages("x.jpg: gone; type a larger data.max_bad"))
     rest = ", then --resume auto" if saves else ""
-    assert str(driver._explain(Exception(), directory, saves)) == f"rank 0 failed: x.jpg: gone; type a larger data.max_bad{rest}"
-    monkeypatch.setattr(driver, "FULL_DISK_BYTES", 2**80)
+    assert str(endings.explain(Exception(), directory, LAUNCH, saves)) == f"rank 0 failed: x.jpg: gone; type a larger data.max_bad{rest}"
+    monkeypatch.setattr(endings, "FULL_DISK_BYTES", 2**80)
     rest = "--resume auto" if saves else "run this again"
-    assert str(driver._explain(Exception(), directory, saves)).endswith(f"make room, then {rest}")
+    assert str(endings.explain(Exception(), directory, LAUNCH, saves)).endswith(f"make room, then {rest}")
+
+
+class DistBackendError(RuntimeError):
+    """Torch's, by name."""
+
+
+def test_a_silent_rank_is_named_and_not_those_that_waited_for_it(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    directory.create()
+    RankFailure.record(directory, 2, DistBackendError("Timed out waiting 7000ms for recv operation to complete"))
+    RankFailure.record(directory, 0, RuntimeError("Connection closed by peer"))
+    told = str(endings.explain(TrainingFailed("rank 2 ended with exit code 1"), directory, LAUNCH, True))
+    assert told.startswith("rank 1 did not answer for 7 s (launch.timeout_s)")
+
+
+def test_what_a_launcher_did_not_expect_is_one_line_and_a_file(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    directory.create()
+    try:
+        raise FileNotFoundError(2, "No such file\nor directory", "/x")
+    except FileNotFoundError as error:
+        told = str(endings.explain(error, directory, LAUNCH, True))
+    log = directory.path / "logs" / "launcher.log"
+    assert told == f"the ranks could not be run: FileNotFoundError: [Errno 2] No such file; the traceback: {log}"
+    assert "Traceback" in log.read_text()
+
+
+def test_a_summary_that_a_file_server_shows_late_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    directory.create()
+    monkeypatch.setattr(endings, "SHOWN_POLL_S", 0.01)
+    threading.Timer(0.1, directory.finish, [{"status": "completed"}]).start()
+    assert endings.read_summary(directory) == {"status": "completed"}
+    directory.summary.unlink()
+    monkeypatch.setattr(endings, "SHOWN_WAIT_S", 0.0)
+    with pytest.raises(TrainingFailed, match="has not come within 0 s; type --output-dir"):
+        endings.read_summary(directory)
+
+
+def test_only_ranks_are_killed() -> None:
+    """Other libraries have processes of this kind, too."""
+    other = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(600,))
+    other.start()
+    LocalLauncher(LAUNCH).kill()
+    other.join(0.5)
+    assert other.is_alive()
+    other.kill()
+    other.join()

@@ -1,22 +1,20 @@
 """What is left of a run that went wrong."""
 
-import json
+import os
 from pathlib import Path
 
 from dist_alexnet.training.job import RankFailure, RunDirectory
 
 
-def test_the_first_failure_is_the_cause(tmp_path: Path) -> None:
+def test_the_first_failure_is_the_oldest_file_whatever_the_clocks_of_the_nodes_say(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path / "run")
     directory.create()
-    assert RankFailure.first(directory) is None
-    for rank, seconds in ((0, 20.0), (1, 10.0)):
-        failure = {"rank": rank, "kind": "ValueError", "message": f"of {rank}", "trace": "", "seconds": seconds}
-        directory.error(rank).write_text(json.dumps(failure))
+    assert RankFailure.all(directory) == []
+    for rank, seconds in ((0, 200.0), (1, 100.0)):
+        RankFailure.record(directory, rank, ValueError(f"of {rank}"))
+        os.utime(directory.error(rank), (seconds, seconds))
     directory.error(2).write_text("")  # the disk was full
-    first = RankFailure.first(directory)
-    assert first is not None
-    assert first.message == "of 1"
+    assert [failure.message for failure in RankFailure.all(directory)] == ["of 1", "of 0"]
 
 
 def test_a_new_attempt_forgets_failures_and_requests_to_stop(tmp_path: Path) -> None:

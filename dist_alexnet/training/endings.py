@@ -1,0 +1,79 @@
+"""How a run ended: its summary, or the first thing that went wrong, in one line."""
+
+import json
+import shutil
+import time
+import traceback
+from typing import Any
+
+from dist_alexnet.config import LaunchConfig, UsageError
+from dist_alexnet.data.image_set import TooManyBadImages
+from dist_alexnet.training.job import NonFiniteLoss, RankFailure, RunDirectory, TrainingFailed
+
+FULL_DISK_BYTES = 2**16
+SHOWN_WAIT_S = 90.0  # for a file that another node wrote to be seen here: an NFS client keeps for up to 60 s that there was none
+SHOWN_POLL_S = 0.5
+
+
+def read_summary(directory: RunDirectory) -> dict[str, Any]:
+    """What rank 0 left, which may take its time over a network file system (TrainingFailed: it never came)."""
+    deadline = time.monotonic() + SHOWN_WAIT_S
+    while True:
+        try:
+            summary: dict[str, Any] = json.loads(directory.summary.read_text())
+            return summary
+        except (FileNotFoundError, ValueError):
+            if time.monotonic() > deadline:
+                break
+        time.sleep(SHOWN_POLL_S)
+    raise TrainingFailed(
+        f"the ranks have ended, but {directory.summary} has not come within {SHOWN_WAIT_S:.0f} s; "
+        "type --output-dir with a folder that this machine and the nodes of all ranks share"
+    )
+
+
+def explain(error: BaseException, directory: RunDirectory, launch: LaunchConfig, saves: bool) -> BaseException:
+    """The first thing that went wrong, in one line, with the place to read on; and how to go on, where checkpoints are saved."""
+    failures = [] if isinstance(error, TrainingFailed) and error.killed else RankFailure.all(directory)
+    if shutil.disk_usage(directory.path).free < FULL_DISK_BYTES:
+        again = "--resume auto" if saves else "run this again"
+        return TrainingFailed(f"no space is left on the disk of {directory.path}; make room, then {again}")
+    if not failures:
+        return _explain_launcher(error, directory)
+    if failures[0].timed_out and (silent := sorted(set(range(launch.ranks)) - {failure.rank for failure in failures})):
+        return TrainingFailed(_silence(silent, launch, directory))
+    return _explain_rank(failures[0], directory, saves)
+
+
+def _explain_launcher(error: BaseException, directory: RunDirectory) -> BaseException:
+    """No rank has failed: the launcher has. What it did not expect is one line here, and whole in a file."""
+    if isinstance(error, UsageError):
+        return error
+    if isinstance(error, TrainingFailed):
+        return TrainingFailed(f"{error}; logs: {directory.log(0).parent}")
+    log = directory.log(0).with_name("launcher.log")
+    try:
+        log.write_text("".join(traceback.format_exception(error)))
+        where = f"the traceback: {log}"
+    except OSError as second:
+        where = f"{log} cannot be written: {second.strerror}"
+    first_line = str(error).strip().partition("\n")[0]
+    return TrainingFailed(f"the ranks could not be run: {type(error).__name__}{first_line and ': '}{first_line}; {where}")
+
+
+def _explain_rank(failure: RankFailure, directory: RunDirectory, saves: bool) -> TrainingFailed:
+    told = f"rank {failure.rank} failed: {failure.message}"
+    if failure.kind == TooManyBadImages.__name__ and saves:
+        return TrainingFailed(f"{told}, then --resume auto")
+    if failure.kind in (NonFiniteLoss.__name__, UsageError.__name__, TooManyBadImages.__name__):  # its message says all
+        return TrainingFailed(told)
+    return TrainingFailed(f"{told}; its log: {directory.log(failure.rank)}")
+
+
+def _silence(silent: list[int], launch: LaunchConfig, directory: RunDirectory) -> str:
+    """Whoever waited in vain has said so; the others are who was waited for."""
+    ranks = f"rank{'s' if len(silent) > 1 else ''} {', '.join(map(str, silent))}"
+    return (
+        f"{ranks} did not answer for {launch.timeout_s} s (launch.timeout_s): stopped, hung, or slower than that; "
+        f"see {directory.log(silent[0])}, or type a larger launch.timeout_s"
+    )

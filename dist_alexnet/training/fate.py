@@ -1,0 +1,23 @@
+"""Processes that end with the one that started them, however it ended, and even if they are stopped."""
+
+import ctypes
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the thread that started it ends. Linux alone can; elsewhere nothing happens.
+
+    A process that polls for its parent does not do so while it is stopped, and holds on to memory and devices.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of those whose parent, started by us, has ended, so that they are found among our children. Linux alone can."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)

@@ -1,0 +1,49 @@
+"""Output that nobody reads, or that finds no room: no traceback, and nothing that was to be done is left undone."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = f"{sys.executable} -m dist_alexnet"
+FULL = "error: a part of the output could not be written: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("config show | (read line)", 0, ""),
+        ("config show >&-", 0, ""),
+        ("config show >&- 2>&- <&-", 0, ""),
+        ("config show >/dev/full", 1, FULL),
+        ("config show nothing >/dev/full 2>&1", 2, ""),
+        ("--help >/dev/full", 1, FULL),
+    ],
+)
+def test_a_command_whose_output_goes_nowhere_ends_as_it_would(line: str, code: int, said: str) -> None:
+    shell = subprocess.run(["bash", "-c", f"{PROGRAM} {line}; exit ${{PIPESTATUS[0]}}"], stderr=subprocess.PIPE, text=True, check=False)
+    assert (shell.returncode, shell.stderr) == (code, said)
+
+
+def test_a_terminal_that_is_gone_is_no_error() -> None:
+    ours, theirs = os.openpty()
+    os.close(ours)
+    command = [sys.executable, "-m", "dist_alexnet", "config", "show"]
+    assert subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, check=True).stderr == b""
+    os.close(theirs)
+
+
+def test_what_is_opened_later_does_not_get_the_number_of_a_closed_stream(tmp_path: Path) -> None:
+    """What a library prints would go into it: a checkpoint, a socket."""
+    script = f"""
+import os
+from dist_alexnet.cli import output
+output.open_outlets()
+file = open({str(tmp_path / "file")!r}, "w")
+os.write(1, b"printed")
+print("printed")
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, close_fds=True, preexec_fn=lambda: os.closerange(0, 3))
+    assert (tmp_path / "file").read_text() == ""
