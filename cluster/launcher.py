@@ -5,19 +5,22 @@ failure to the run directory, which every node must see.
 """
 
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from functools import partial
+import pickle
+import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from cluster import session
+from cluster.apart import Apart
+from cluster.fit import Fit
 from cluster.placement import gpus_per_rank, resources_per_rank, room, total
-from cluster.stderr import errors_to
 from dist_alexnet.config import LaunchConfig, UsageError
 from dist_alexnet.surroundings import check_ranks
 from dist_alexnet.training.job import RunDirectory, TrainingFailed
 from dist_alexnet.training.launcher import Launcher, RankFunction
+from dist_alexnet.training.scratch import scratch
+
+ASKED_WAIT_S = 5.0  # for the ranks of a cluster to end by themselves; then its driver is killed, and it is the cluster that ends them
 
 
 class RayLauncher(Launcher):
@@ -27,13 +30,14 @@ class RayLauncher(Launcher):
         super().__init__(config)
         address = config.address or os.environ.get("RAY_ADDRESS")
         self._address = None if address == "local" else address or None
-        self._folder: Path | None = None  # Ray's, for the time of a run
-        self._killed = False
+        self._killed_at: float | None = None
+        self._kill_request: Path | None = None
+        self._apart: Apart | None = None  # while a run lasts
 
     def cuda_devices(self) -> int:
         """GPUs of the cluster, or, for a Ray of its own, the devices that torch sees."""
         if self._address:
-            return int(sum(node.get("GPU", 0) for node in self._nodes(self._address)))
+            return int(sum(node.get("GPU", 0) for node in session.nodes(self._address)))
         import torch
 
         return torch.cuda.device_count()
@@ -44,7 +48,7 @@ class RayLauncher(Launcher):
         if not self._address:
             session.place_for_sockets()
             return
-        ranks, rank, nodes = self.config.ranks, self._per_rank(), self._nodes(self._address)
+        ranks, rank, nodes = self.config.ranks, self._per_rank(), session.nodes(self._address)
         fitting = room(nodes, rank)
         if fitting < ranks:
             fewer = f"--gpus {fitting}, " if fitting else ""
@@ -55,95 +59,50 @@ class RayLauncher(Launcher):
 
     def run(self, function: RankFunction, directory: RunDirectory) -> None:
         """Run the ranks; the failure of one ends the others. There are no retries: the run can be resumed."""
-        log = directory.log(0).with_name("ray.log")
-        with (
-            errors_to(log),
-            self._ray(),
-            tempfile.TemporaryDirectory(prefix=".ray-", dir=directory.path, ignore_cleanup_errors=True) as folder,
-        ):
-            self._folder = Path(folder)
-            if not self._killed:
-                self._fit(function, self._folder)
-        if self._killed:
+        with ExitStack() as folders:
+            storage = folders.enter_context(scratch(".ray-", directory.path))
+            # A folder of its own: /tmp/ray belongs to whoever was first on this machine.
+            home = storage if self._address else folders.enter_context(scratch(session.PREFIX, Path(session.place_for_sockets())))
+            fit = self._fit(function, home, storage)
+            if not self._killed_at:
+                self._wait(Apart(fit, directory.log(0).with_name("ray.log")))
+        if self._killed_at:
             raise TrainingFailed("stopped at once, without a checkpoint", killed=True)
 
     def kill(self) -> None:
-        """Ask the ranks to die, through a file that each of them looks for."""
-        self._killed = True
-        if self._folder:
+        """End a Ray of our own; ask the ranks of a cluster to die, through a file that each of them looks for."""
+        self._killed_at = self._killed_at or time.monotonic()
+        if self._kill_request:
             with suppress(FileNotFoundError):  # the run has just ended
-                (self._folder / "kill").touch()
+                self._kill_request.touch()
+        if self._apart and (not self._address or time.monotonic() > self._killed_at + ASKED_WAIT_S):
+            self._apart.end()
 
-    @contextmanager
-    def _ray(self) -> Iterator[None]:
-        if not self._address:
-            with session.own_ray(self.config.ranks, min(self.config.ranks, self.cuda_devices()) if self.config.device == "cuda" else 0):
-                yield
-            return
-        session.connect(self._address)
-        import ray
-
+    def _wait(self, apart: Apart) -> None:
+        self._apart = apart
         try:
-            yield
+            apart.wait()
+        except TrainingFailed:
+            if not self._killed_at:
+                raise
         finally:
-            ray.shutdown()
+            apart.end()
 
     def _per_rank(self) -> dict[str, float]:
         share = self.config.share_device
         return resources_per_rank(self.config.device, gpus_per_rank(self.cuda_devices(), self.config.ranks, share) if share else 1.0)
 
-    def _nodes(self, address: str) -> list[dict[str, float]]:
-        session.connect(address)
-        import ray
-
-        return [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-
-    def _fit(self, function: RankFunction, folder: Path) -> None:
-        from ray.exceptions import RayError
-        from ray.train import TrainingFailedError
-        from ray.train.v2.api.config import FailureConfig, RunConfig, ScalingConfig
-        from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
-
-        from cluster.ranks import RankConfig, run_rank
-
-        trainer = DataParallelTrainer(
-            partial(run_rank, function, folder / "kill"),
-            backend_config=RankConfig(),
-            scaling_config=ScalingConfig(
-                num_workers=self.config.ranks,
-                use_gpu=self.config.device == "cuda",
-                resources_per_worker=self._per_rank(),
-                placement_strategy="PACK",  # neighbouring ranks on one node
-            ),
-            run_config=RunConfig(  # type: ignore[arg-type]  # typed for the first Ray Train, checked at run time for the second
-                name="train",
-                storage_path=str(folder),  # new for each run: Ray silently resumes what it finds under the same name
-                # Its default for failures of the controller, a start that timed out among them, is to retry for ever.
-                failure_config=FailureConfig(max_failures=0, controller_failure_limit=0),
-            ),
+    def _fit(self, function: RankFunction, home: Path, storage: Path) -> Fit:
+        cuda = self.config.device == "cuda"
+        self._kill_request = storage / "kill"
+        return Fit(
+            function=pickle.dumps(function),
+            ranks=self.config.ranks,
+            cuda=cuda,
+            per_rank=self._per_rank(),
+            address=self._address,
+            gpus=min(self.config.ranks, self.cuda_devices()) if cuda and not self._address else 0,
+            home=home,
+            storage=storage,
+            kill_request=self._kill_request,
         )
-        try:
-            trainer.fit()
-        except (TrainingFailedError, RayError) as error:
-            if not self._killed:
-                raise _explain(error) from error
-
-
-def _explain(error: Exception) -> TrainingFailed:
-    """Name the rank that failed; one that died before those that only lost it."""
-    from ray.train import ControllerError, WorkerGroupError
-
-    if isinstance(error, ControllerError):
-        return TrainingFailed(f"Ray could not start the ranks: {_first_line(error.controller_failure)}")
-    if not isinstance(error, WorkerGroupError):
-        return TrainingFailed(f"Ray failed: {_first_line(error)}")
-    for rank, failure in sorted(error.worker_failures.items()):
-        if hasattr(failure, "health_check_failure"):
-            return TrainingFailed(f"rank {rank} died: its process crashed or was killed (out of memory?)", killed=True)
-    rank, failure = min(error.worker_failures.items())
-    os.write(2, f"{error}\n".encode())  # to ray.log: a rank that failed before it had a log of its own left its traceback nowhere else
-    return TrainingFailed(f"rank {rank} failed: {_first_line(failure)}")
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"

@@ -5,6 +5,7 @@ not import torch (2 to 3 s on two cores), and a failed run does not wait for Ray
 """
 
 import os
+import pickle
 import signal
 import socket
 import threading
@@ -16,7 +17,7 @@ import ray
 import ray.train
 from ray.train.backend import Backend, BackendConfig
 
-from dist_alexnet.training.launcher import RankFunction
+from dist_alexnet.training.fate import die_with_parent
 
 POLL_S = 0.2
 
@@ -42,14 +43,16 @@ class RankConfig(BackendConfig):
         return RankBackend
 
 
-def run_rank(function: RankFunction, kill_request: Path) -> None:
-    """Run the function of a rank, and die when the file `kill_request` appears.
+def run_rank(function: bytes, kill_request: Path, own: bool) -> None:
+    """Run the function of a rank, and die when the file `kill_request` appears or, of a Ray of our own, with Ray.
 
     A file, because the driver has no handle on the processes: they are the controller's. And `ray.shutdown` beside a waiting `fit`
     aborted the driver in 1 of 7 tries (Ray 2.60).
     """
+    if own:
+        die_with_parent()
     threading.Thread(target=_die_when_asked, args=(kill_request,), daemon=True).start()
-    function()
+    pickle.loads(function)()
 
 
 def _die_when_asked(kill_request: Path) -> None:

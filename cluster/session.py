@@ -5,9 +5,7 @@ import os
 import secrets
 import socket
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 from cluster.stderr import errors_to
@@ -63,36 +61,37 @@ def place_for_sockets() -> str:
     )
 
 
-@contextmanager
-def own_ray(ranks: int, gpus: int) -> Iterator[None]:
-    """Start Ray on this machine with a slot per rank, however many cores there are, and end it again.
-
-    Call it in the thread that lives as long as the run: the kernel ends Ray's processes together with the thread that started them.
-    """
+def start(ranks: int, gpus: int, folder: Path) -> None:
+    """Start Ray on this machine with a slot per rank, however many cores there are. Its processes end with the thread that calls this."""
     prepare()
     import ray
 
     # Ray would write a token to ~/.ray, which fails where HOME is read-only, and which turns a later `ray start` to token mode.
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     os.environ.pop("RAY_JOB_CONFIG_JSON_ENV_VAR", None)  # of the cluster whose job we are: its packages are not in ours
-    # A folder of its own: /tmp/ray belongs to whoever was first on this machine.
-    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=place_for_sockets(), ignore_cleanup_errors=True) as folder:
-        try:
-            ray.init(
-                address="local",  # not RAY_ADDRESS, and not a cluster that happens to run here
-                num_cpus=ranks,
-                num_gpus=gpus,
-                object_store_memory=OBJECT_STORE_BYTES,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                _temp_dir=os.path.join(folder, INNER),
-                # Ray Train's processes cannot use the ones started in advance: theirs have another environment.
-                _system_config={"prestart_worker_first_driver": False},
-            )
-            yield
-        finally:
-            ray.shutdown()
+    ray.init(
+        address="local",  # not RAY_ADDRESS, and not a cluster that happens to run here
+        num_cpus=ranks,
+        num_gpus=gpus,
+        object_store_memory=OBJECT_STORE_BYTES,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        _temp_dir=str(folder / INNER),
+        # Ray Train's processes cannot use the ones started in advance: theirs have another environment.
+        _system_config={"prestart_worker_first_driver": False},
+    )
+
+
+def nodes(address: str) -> list[dict[str, float]]:
+    """What each living node of a cluster has. We leave it again: a driver whose cluster dies is ended by Ray."""
+    connect(address)
+    import ray
+
+    try:
+        return [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    finally:
+        ray.shutdown()
 
 
 def connect(address: str) -> None:

@@ -1,0 +1,124 @@
+"""Ray's side of a run in a process of its own, so that what Ray does to a process that drives it is not done to ours.
+
+Ray ends its driver with C++ stack traces when its own processes go, prints to the terminal, and hangs in exit handlers; and nothing of it
+heeds that a signal to the process group was meant for us. Here all of it is the child's: its output goes to a file, signals are blocked in
+it and in all that it starts, it dies with us, and what is left of it is killed.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from dist_alexnet.config import UsageError
+from dist_alexnet.training.fate import adopt_orphans, die_with_parent
+from dist_alexnet.training.job import TrainingFailed
+from dist_alexnet.training.signals import LEFT_TO_DRIVER, blocked
+
+KILL_WAIT_S = 5.0
+WATCH_S = 0.5
+
+Fail = Callable[[BaseException], None]
+Task = Callable[[Fail], None]  # may call it, from any thread, to end with an error while it still works
+
+
+class Apart:
+    """One task in a process of its own."""
+
+    def __init__(self, task: Task, log: Path) -> None:
+        """`task`: picklable. `log`: takes what the process prints."""
+        self._answers, theirs = get_context("spawn").Pipe(duplex=False)
+        self._process = get_context("spawn").Process(target=_work, args=(task, theirs, log), daemon=True)
+        self._log = log
+        with blocked():
+            self._process.start()
+        theirs.close()
+
+    def wait(self) -> None:
+        """Wait for the end of the task; raises what it raised."""
+        try:
+            error = self._answers.recv()
+        except EOFError:
+            error = TrainingFailed(f"Ray's driver died; its log: {self._log}")
+        if error is not None:
+            raise error
+
+    def end(self) -> None:
+        """Kill the process and all that it has started, and wait until they are gone. It may have ended."""
+        assert self._process.pid
+        deadline = time.monotonic() + KILL_WAIT_S
+        while (started := list(filter(_lives, _descendants(self._process.pid)))) and time.monotonic() < deadline:
+            for pid in started:  # again and again: Ray starts others in their place
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.02)
+        self._process.kill()
+        self._process.join(KILL_WAIT_S)
+        with suppress(FileNotFoundError):
+            if not self._log.stat().st_size:
+                self._log.unlink()
+
+
+def _work(task: Task, answers: "Connection[BaseException | None, None]", log: Path) -> None:
+    die_with_parent()
+    adopt_orphans()
+    signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_DRIVER)
+    with log.open("a") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    try:
+        task(answers.send)
+        answers.send(None)
+    except BaseException as error:  # handed to the parent
+        traceback.print_exc()
+        answers.send(_portable(error, log))
+    sys.stderr.flush()
+    threading.Event().wait()  # until the parent ends us together with all that we have started
+
+
+def _portable(error: BaseException, log: Path) -> BaseException:
+    """One that the parent can read without Ray."""
+    if isinstance(error, UsageError | TrainingFailed):
+        return error
+    return TrainingFailed(f"Ray failed: {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}; its log: {log}")
+
+
+def fail_when_one_ends(fail: Fail) -> None:
+    """Fail as soon as a child process of this one has ended. Without it the others would wait for it for a minute."""
+    children = {pid: Path(f"/proc/{pid}/comm").read_text().strip() for pid in _children(os.getpid())}
+
+    def watch() -> None:
+        while not (gone := [name for pid, name in children.items() if not _lives(pid)]):
+            time.sleep(WATCH_S)
+        fail(TrainingFailed(f"Ray's process {gone[0]} died: it crashed or was killed (out of memory?)"))
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _descendants(pid: int) -> list[int]:
+    """Its children and theirs, the youngest generation first."""
+    return [found for child in _children(pid) for found in (*_descendants(child), child)]
+
+
+def _children(pid: int) -> list[int]:
+    """Of all its threads. Linux alone lists them."""
+    found: list[int] = []
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            found += map(int, file.read_text().split())
+    return found
+
+
+def _lives(pid: int) -> bool:
+    """Neither gone nor waiting to be buried."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        return False

@@ -1,0 +1,94 @@
+"""The run as Ray's driver sees it, in a process apart from ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from cluster import session
+from cluster.apart import Fail, fail_when_one_ends
+from dist_alexnet.training.job import TrainingFailed
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What Ray is to do."""
+
+    function: bytes  # pickled RankFunction: read by the ranks, who import what it needs, and by nobody else
+    ranks: int
+    cuda: bool
+    per_rank: dict[str, float]  # resources
+    address: str | None  # of a cluster; None: a Ray of its own
+    gpus: int  # for a Ray of its own
+    home: Path  # for a Ray of its own
+    storage: Path  # of Ray Train; new for each run: it silently resumes what it finds under the same name
+    kill_request: Path  # a file that ends the ranks when it appears
+
+    def __call__(self, fail: Fail) -> None:
+        """Run the ranks; the failure of one ends the others. There are no retries: the run can be resumed."""
+        with self._ray(fail):
+            self._fit()
+
+    @contextmanager
+    def _ray(self, fail: Fail) -> Iterator[None]:
+        if not self.address:
+            session.start(self.ranks, self.gpus, self.home)
+            fail_when_one_ends(fail)
+            yield  # who waits for us ends all processes of our own Ray, and faster than it would
+            return
+        session.connect(self.address)
+        import ray
+
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+    def _fit(self) -> None:
+        from ray.exceptions import RayError
+        from ray.train import TrainingFailedError
+        from ray.train.v2.api.config import FailureConfig, RunConfig, ScalingConfig
+        from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+
+        from cluster.ranks import RankConfig, run_rank
+
+        trainer = DataParallelTrainer(
+            partial(run_rank, self.function, self.kill_request, self.address is None),
+            backend_config=RankConfig(),
+            scaling_config=ScalingConfig(
+                num_workers=self.ranks,
+                use_gpu=self.cuda,
+                resources_per_worker=self.per_rank,
+                placement_strategy="PACK",  # neighbouring ranks on one node
+            ),
+            run_config=RunConfig(  # type: ignore[arg-type]  # typed for the first Ray Train, checked at run time for the second
+                name="train",
+                storage_path=str(self.storage),
+                # Its default for failures of the controller, a start that timed out among them, is to retry for ever.
+                failure_config=FailureConfig(max_failures=0, controller_failure_limit=0),
+            ),
+        )
+        try:
+            trainer.fit()
+        except (TrainingFailedError, RayError) as error:
+            raise _explain(error) from error
+
+
+def _explain(error: Exception) -> TrainingFailed:
+    """Name the rank that failed; one that died before those that only lost it."""
+    from ray.train import ControllerError, WorkerGroupError
+
+    if isinstance(error, ControllerError):
+        return TrainingFailed(f"Ray could not start the ranks: {_first_line(error.controller_failure)}")
+    if not isinstance(error, WorkerGroupError):
+        return TrainingFailed(f"Ray failed: {_first_line(error)}")
+    for rank, failure in sorted(error.worker_failures.items()):
+        if hasattr(failure, "health_check_failure"):
+            return TrainingFailed(f"rank {rank} died: its process crashed or was killed (out of memory?)", killed=True)
+    rank, failure = min(error.worker_failures.items())
+    return TrainingFailed(f"rank {rank} failed: {_first_line(failure)}")
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
