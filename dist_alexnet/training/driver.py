@@ -83,6 +83,8 @@ def execute(
             atexit.register(_leave, exit_code)
         hint = "; --resume auto goes back to the last checkpoint" if saves else ""
         raise TrainingFailed(f"stopped at once{hint}", exit_code=exit_code)
+    if failures.found_overdue:  # they were killed by us: what is on record came first
+        ranks.error = TrainingFailed(str(ranks.error))
     if ranks.error:
         raise explain(ranks.error, directory, launcher.config, saves) from ranks.error
     summary = read_summary(directory)
@@ -94,6 +96,7 @@ class FailureWatch:
 
     def __init__(self, directory: RunDirectory) -> None:
         self._directory = directory
+        self.found_overdue = False
         self._looked_at = 0.0
         self._failed_at: float | None = None
 
@@ -103,7 +106,8 @@ class FailureWatch:
         if self._failed_at is None and now > self._looked_at + 1:  # a look may cost a round trip to a file server
             self._looked_at = now
             self._failed_at = now if RankFailure.all(self._directory) else None
-        return self._failed_at is not None and now > self._failed_at + FAILED_WAIT_S
+        self.found_overdue = self._failed_at is not None and now > self._failed_at + FAILED_WAIT_S
+        return self.found_overdue
 
 
 def _leave(exit_code: int) -> None:

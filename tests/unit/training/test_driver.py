@@ -13,8 +13,9 @@ import pytest
 
 from dist_alexnet.config import LaunchConfig
 from dist_alexnet.data.image_set import TooManyBadImages
-from dist_alexnet.training import endings
+from dist_alexnet.training import driver, endings
 from dist_alexnet.training.job import RankFailure, RunDirectory, TrainingFailed
+from dist_alexnet.training.launcher import Launcher, RankFunction
 from dist_alexnet.training.local_launcher import LocalLauncher
 
 RUN = """
@@ -157,6 +158,30 @@ def test_a_summary_that_a_file_server_shows_late_is_waited_for(tmp_path: Path, m
     monkeypatch.setattr(endings, "SHOWN_WAIT_S", 0.0)
     with pytest.raises(TrainingFailed, match="has not come within 0 s; type --output-dir"):
         endings.read_summary(directory)
+
+
+def test_ranks_that_the_driver_ended_after_a_failure_are_not_its_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is stopped, the other takes its time: the driver kills both, and the launcher sees no more than that."""
+    directory = RunDirectory(tmp_path / "run")
+    directory.create()
+    monkeypatch.setattr(driver, "FAILED_WAIT_S", 0.2)
+
+    class Slow(Launcher):
+        killed = threading.Event()
+
+        def cuda_devices(self) -> int:
+            return 0
+
+        def run(self, function: RankFunction, directory: RunDirectory) -> None:
+            RankFailure.record(directory, 0, RuntimeError("Timed out waiting 7000ms for send operation to complete"))
+            self.killed.wait()
+            raise TrainingFailed("rank 0 was killed by SIGKILL", killed=True)
+
+        def kill(self) -> None:
+            self.killed.set()
+
+    with pytest.raises(TrainingFailed, match=r"^ranks 1, 2 did not answer for 7 s"):
+        driver.execute(lambda: None, directory, Slow(LAUNCH), lambda record: None, print)
 
 
 def test_only_ranks_are_killed() -> None:
