@@ -7,6 +7,8 @@ TARGET.unfinished/
     train/00000.arrow ...   as they will stay
     progress/               what each finished shard adds to the whole (progress.py); a shard is finished when its record is there
 TARGET/                     the same folder, renamed when dataset.json is in it; progress/ goes away
+
+If TARGET exists (a volume, a link, `.`), all is written in TARGET/.unfinished/ and moved up at the end, dataset.json last.
 """
 
 import csv
@@ -32,6 +34,7 @@ from dist_alexnet.data.statistics import write_statistics
 PART = 32  # photographs that a worker takes at a time
 SHARD_IMAGES = {"jpeg": 4096, "raw": 1024, "original": 1024}  # 100 to 200 MB each for ImageNet
 QUARANTINE = "quarantine.csv"
+INSIDE = ".unfinished"  # where the target exists: it may be a volume, which nothing can be renamed to
 
 Tell = Callable[[int, int | None], None]
 
@@ -85,25 +88,37 @@ def prepare(
     """
     storage, workers = storage or Storage(), settle_workers(workers)
     _check_numbers(storage)
-    target = Path(target)
+    target = Path(target).resolve()  # a link to a folder stays one, and `.` has a name
     if (target / FILE).is_file():
         raise UsageError(f"{target}: it is complete already; look at it with `dist-alexnet data verify {target}`, or name a new folder")
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+    if target.exists() and (not target.is_dir() or any(entry.name not in (INSIDE, "lost+found") for entry in target.iterdir())):
         raise UsageError(f"{target}: it exists and is not empty; name a new folder, or delete this one first")
     photographs = open_source(source, lambda found: tell(found, None))
     shard_images = shard_images or SHARD_IMAGES[storage.encoding]
-    begun = Begun(target.with_name(f"{target.name}.unfinished"), photographs, storage, shard_images)
+    place = target / INSIDE if target.exists() else target.with_name(f"{target.name}.unfinished")
+    begun = Begun(place, photographs, storage, shard_images)
     try:
         with begun:
             report = _write_missing(begun, photographs, storage, shard_images, workers, strict, tell)
             _complete(begun, photographs, storage, report, strict)
-            begun.folder.replace(target)
+            _appear(begun, target)
     except OSError as error:
         remedy = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "mend that"
         raise UsageError(f"{begun.folder}: {error.strerror or error}; what is written stays: {remedy}, then run this again") from error
-    shutil.rmtree(target / begun.records.name)
     report.passed_over = photographs.passed_over
     return report
+
+
+def _appear(begun: Begun, target: Path) -> None:
+    """The folder becomes the target, or what is in it moves up to where it lies in that, dataset.json last."""
+    if begun.folder.parent != target:
+        begun.folder.replace(target)
+        shutil.rmtree(target / begun.records.name)
+        return
+    for entry in sorted(begun.folder.iterdir(), key=lambda entry: (entry.name == FILE, entry.name)):
+        if entry != begun.records:
+            entry.replace(target / entry.name)
+    shutil.rmtree(begun.folder)
 
 
 def _check_numbers(storage: Storage) -> None:

@@ -85,3 +85,23 @@ def test_refusals(photographs, prepared, odd_files, tmp_path):
         path.write_text("broken")
     with pytest.raises(UsageError, match=r"train: none of its images decodes, such as train/things/truncated.jpg UnidentifiedImageError"):
         prepare(odd_files, tmp_path / "set", workers=1)
+
+
+@pytest.mark.parametrize("kind", ["volume", "link", "."])
+def test_a_target_that_exists_stays_the_folder_that_it_is(photographs, prepared, tmp_path, monkeypatch, kind):
+    place, target = tmp_path / "place", tmp_path / "place"
+    place.mkdir()
+    if kind == "volume":
+        (place / "lost+found").mkdir()
+    elif kind == "link":
+        target = tmp_path / "link"
+        target.symlink_to(place)
+    else:
+        monkeypatch.chdir(place)
+        target = "."
+    before = place.stat().st_ino
+    prepare(photographs, target, Storage(size=64), shard_images=7, workers=1)
+    assert place.stat().st_ino == before, "nothing can be renamed to a mount point"
+    assert sorted(path.name for path in place.iterdir() if path.name != "lost+found") == sorted(path.name for path in prepared.iterdir())
+    assert (place / "dataset.json").read_bytes() == (prepared / "dataset.json").read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"place", *(["link"] if kind == "link" else [])}
