@@ -127,7 +127,17 @@ def class_names(folder: Path, passed_over: PassedOver | None = None) -> list[str
             passed_over.add(entry.path)
     if not names:
         raise UsageError(_instead_of_classes(folder))
+    _check_names(folder, names)
     return sorted(names)
+
+
+def _check_names(folder: Path, names: list[str]) -> None:
+    """Refuse names that shards, JSON and a terminal cannot hold; those of a whole folder at once, for that is quick."""
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError:
+        odd = next(name for name in names if not name.isascii() and any("\udc80" <= letter <= "\udcff" for letter in name))
+        raise UsageError(f"{str(folder / odd)!a}: its name is not UTF-8; rename it, or all of a folder with `convmv`") from None
 
 
 def _instead_of_classes(folder: Path) -> str:
@@ -189,6 +199,7 @@ def image_files(folder: Path, passed_over: PassedOver | None = None) -> list[str
             files.append(entry.name)
         elif passed_over is not None:
             _pass_over(entry, passed_over)
+    _check_names(folder, files)
     return sorted(files)
 
 

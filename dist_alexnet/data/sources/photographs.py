@@ -50,7 +50,7 @@ class PassedOver:
         self.count, self.first = self.count + 1, self.first or path
 
     def __str__(self) -> str:
-        return f"{self.count:,} file(s) passed over, the first: {self.first}"
+        return f"{self.count:,} file(s) passed over, the first: {self.first if self.first.isprintable() else ascii(self.first)}"
 
 
 @dataclass(frozen=True)

@@ -217,3 +217,17 @@ def test_the_folders_of_tiny_imagenet(layout):
     (layout / "val/val_annotations.txt").touch()
     with pytest.raises(UsageError, match=r"val: class images is not in train/; its images belong .*; val_annotations.txt says which class"):
         open_data(layout)
+
+
+@pytest.mark.parametrize("name", ["train/cat/caf\udce9.jpg", "train/caf\udce9/1.jpg"])
+def test_names_that_are_not_utf8_are_refused_before_anything_is_written(layout, name):
+    (layout / name).parent.mkdir(exist_ok=True)
+    (layout / name).touch()
+    with pytest.raises(UsageError, match=r"caf\\udce9.*: its name is not UTF-8; rename it") as caught:
+        open_data(layout)
+    assert str(caught.value).isascii()
+
+
+def test_escape_codes_in_names_are_shown_and_not_obeyed(layout):
+    (layout / "train/cat/\x1b[2J\n.txt").touch()
+    assert passed_over(*open_data(layout))[0].endswith(r"train/cat/\x1b[2J\n.txt'")
