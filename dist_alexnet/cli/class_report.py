@@ -45,10 +45,10 @@ def class_rows(classes: Sequence[str], by_class: Row, class_names: Mapping[str, 
     Args:
         classes: names of the folders, by label.
         by_class: images, top1_error and top5_error by label, as `Tally.by_class` gives them.
-        class_names: what the classes are called in words, where a data set says so.
+        class_names: what the classes are called in words, where a data set says so; else a class goes by its folder.
     """
     numbers = zip(*(by_class[column] for column in CLASS_COLUMNS[2:]), strict=True)
-    named = [(one, class_names.get(one, "")) for one in classes]
+    named = [(one, class_names.get(one, one)) for one in classes]
     return [dict(zip(CLASS_COLUMNS, (*names, *values), strict=True)) for names, values in zip(named, numbers, strict=True)]
 
 
@@ -56,14 +56,14 @@ def confusion_rows(classes: Sequence[str], confusions: Sequence[tuple[int, int |
     """A row for each pair that occurs, the most frequent first, then by name; `predicted` is None where the scores are no numbers."""
     cells = [(classes[true], None if taken is None else classes[taken], images) for true, taken, images in confusions]
     cells.sort(key=lambda cell: (-cell[2], cell[0], cell[1] or ""))
-    named = [(*cell, class_names.get(cell[0], ""), class_names.get(cell[1] or "", "")) for cell in cells]
+    named = [(*cell, class_names.get(cell[0], cell[0]), class_names.get(cell[1] or "", cell[1])) for cell in cells]
     return [dict(zip(CONFUSION_COLUMNS, cell, strict=True)) for cell in named]
 
 
 def worst_classes(rows: Sequence[Row]) -> list[str]:
     """Lines on the classes of the highest top-1 errors, those with more images first where these are equal; none without rows."""
     counted = sorted((row for row in rows if row["images"]), key=lambda row: (-row["top1_error"], -row["images"], row["class"]))[:WORST]
-    names = [" ".join(filter(None, (_shown(row["class"]), row["name"]))) for row in counted]
+    names = [" ".join(filter(None, (_shown(row["class"]), row["name"] if row["name"] != row["class"] else ""))) for row in counted]
     width = max(map(len, names), default=0)
     numbers = [f"top-1 error {row['top1_error']:7.2%}   top-5 error {row['top5_error']:7.2%}   {row['images']:,} images" for row in counted]
     lines = [f"  {name:{width}}   {line}" for name, line in zip(names, numbers, strict=True)]

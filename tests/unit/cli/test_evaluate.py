@@ -65,8 +65,8 @@ def test_the_errors_of_classes(tmp_path: Path) -> None:
     assert found == [
         ["class", "name", "images", "top1_error", "top5_error"],
         ["ant", "emmet, pismire", "4", "0.25", "0.0"],
-        ["bee", "", "0", "", ""],
-        [CLASSES[2], "", "2", "0.5", "0.5"],
+        ["bee", "bee", "0", "", ""],
+        [CLASSES[2], CLASSES[2], "2", "0.5", "0.5"],
     ]
 
 
@@ -75,10 +75,10 @@ def test_confusions_are_in_order(tmp_path: Path) -> None:
     write("--confusion", tmp_path / "x.csv", CONFUSION_COLUMNS, rows)
     assert (tmp_path / "x.csv").read_text() == (
         "true,predicted,images,true_name,predicted_name\n"
-        "bee,bee,7,,\n"
+        "bee,bee,7,bee,bee\n"
         'ant,,3,"emmet, pismire",\n'
         'ant,ant,3,"emmet, pismire","emmet, pismire"\n'
-        'bee,ant,2,,"emmet, pismire"\n'
+        'bee,ant,2,bee,"emmet, pismire"\n'
     )
 
 
