@@ -43,13 +43,13 @@ def bench(
     preset alexnet_2012, and any setting of it may be typed.
     """
     typed = options.as_overrides(locals())
-    from dist_alexnet.data.bench import measure
-    from dist_alexnet.data.image_set import TooManyBadImages
-    from dist_alexnet.training.allocator import keep_freed_memory
-
     if not 0 < seconds < float("inf") or rounds < 1:
         raise UsageError(f"--seconds {seconds:g} --rounds {rounds}: both must be positive")
     images, configs = _settle(data, typed, _threads(threads))
+    from dist_alexnet.data.bench import measure  # from here on with torch, which takes seconds to import
+    from dist_alexnet.data.image_set import TooManyBadImages
+    from dist_alexnet.training.allocator import keep_freed_memory
+
     if any(config.launch.device == "cpu" for config in configs):
         keep_freed_memory()  # as a rank does
     with progress_bar("measuring", "measurements") as tell:

@@ -31,7 +31,10 @@ def stats(
     They are printed beside the authors' own of 2012, with which data.statistics=authors trains.
     `data prepare` stores them with its squares.
     """
-    from dist_alexnet.data.pool import settle_workers
+    from dist_alexnet.data.image_set import check_there
+
+    check_there(data)
+    from dist_alexnet.data.pool import settle_workers  # from here on with libraries that take seconds to import
     from dist_alexnet.data.statistics import IMAGENET, write_statistics
     from dist_alexnet.data.statistics import as_json as numbers
 

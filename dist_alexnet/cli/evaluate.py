@@ -80,7 +80,6 @@ def _run(request: "EvaluationRequest") -> "tuple[PreparedEvaluation, dict[str, A
     from dist_alexnet.training.driver import execute
     from dist_alexnet.training.job import RunDirectory, TrainingFailed
     from dist_alexnet.training.prepare_evaluation import prepare_evaluation
-    from dist_alexnet.training.worker import evaluate_rank
 
     try:
         directory = RunDirectory(Path(tempfile.mkdtemp(prefix="dist-alexnet-eval-")))
@@ -91,6 +90,8 @@ def _run(request: "EvaluationRequest") -> "tuple[PreparedEvaluation, dict[str, A
         prepared = prepare_evaluation(request, directory)
         for note in prepared.notes:
             _warn(f"note: {note}")
+        from dist_alexnet.training.worker import evaluate_rank  # here, for it imports torch
+
         function = partial(evaluate_rank, prepared.job)
         summary, _ = execute(function, directory, prepared.launcher, lambda record: None, _warn, saves=False)
     except TrainingFailed as error:

@@ -34,11 +34,13 @@ def explain(
     typed = options.as_overrides(locals())
     if out and not as_json and format is Format.table:
         raise UsageError("--out takes a picture or JSON, not the table; type --format svg or --format json with it")
-    from dist_alexnet.parallel.explain import plan, with_generated_classes
     from dist_alexnet.presets import PAPER, read_preset
     from dist_alexnet.resolve import resolve
 
-    described = plan(with_generated_classes(resolve(read_preset(preset or PAPER), typed)))
+    config = resolve(read_preset(preset or PAPER), typed)
+    from dist_alexnet.parallel.explain import plan, with_generated_classes  # from here on with torch, which takes seconds to import
+
+    described = plan(with_generated_classes(config))
     if as_json or format is Format.json:
         _write(json.dumps(described.as_dict(), indent=2) + "\n", out)
     elif format is Format.svg:

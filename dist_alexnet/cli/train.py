@@ -38,16 +38,17 @@ def train(
     typed = options.as_overrides(locals())
     check_alone()
     output.Outlet.needed = False  # what becomes of the run is in its folder
+    from dist_alexnet.training.prepare import Request, prepare
+
+    prepared = prepare(Request(preset, typed, output_dir, name, resume), lambda line: print(line, file=sys.stderr, flush=True))
     from dist_alexnet.cli.again import resume_command
-    from dist_alexnet.cli.report import RunReport
+    from dist_alexnet.cli.report import RunReport  # from here on with torch, which takes seconds to import
     from dist_alexnet.training.driver import execute
     from dist_alexnet.training.job import TrainingFailed
-    from dist_alexnet.training.prepare import Request, prepare
     from dist_alexnet.training.unstarted import taken_back_unless_started
     from dist_alexnet.training.worker import train_rank
 
     report = RunReport(as_json=json)
-    prepared = prepare(Request(preset, typed, output_dir, name, resume))
     report.header(prepared)
     job = prepared.job
     again = resume_command(job.directory.path.name, output_dir, typed)

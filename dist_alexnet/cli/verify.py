@@ -40,14 +40,15 @@ def verify(
 
     from dist_alexnet.training.job import RunDirectory, TrainingFailed
     from dist_alexnet.training.prepare import make_free
-    from dist_alexnet.verify import certificate
     from dist_alexnet.verify.request import prepare
-    from dist_alexnet.verify.run import run_cases
 
     folder = (out or Path("runs") / f"verify-{time.strftime('%Y%m%d-%H%M%S')}").absolute()
     if out and folder.exists() and any(folder.iterdir()) and not (folder / "certificate.json").exists():
         raise UsageError(f"--out {out}: there are other things in it; type a new folder, or that of a certificate")
     prepared = prepare(preset, [f"train.dtype={dtype}", *typed], strategies, gpus, steps, folder.parent)
+    from dist_alexnet.verify import certificate
+    from dist_alexnet.verify.run import run_cases
+
     folder = folder if out else make_free(folder)
     console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 

@@ -2,14 +2,17 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from dist_alexnet.config import DataConfig, UsageError
 from dist_alexnet.data.image_set import ImageSet
 from dist_alexnet.data.statistics import IMAGENET, Statistics
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Crops:
     size: int  # S, side of the crops, pixels
     mean: npt.NDArray[np.float32]  # [S, S, 3], or [1, 1, 3] of all pixels; grey levels
     std: float  # grey levels that one unit of the result stands for
-    dtype: torch.dtype
+    dtype: "torch.dtype"
     channels_last: bool  # in memory
 
     @classmethod
@@ -50,6 +53,8 @@ class Crops:
         else:
             start = (len(image) - size) // 2
             mean = image[start : start + size, start : start + size]
+        import torch  # here, for it takes seconds, and what is refused above is answered before
+
         return cls(size, np.ascontiguousarray(mean), config.std, getattr(torch, config.dtype), config.layout == "NHWC")
 
     @property
@@ -64,7 +69,7 @@ class Crops:
         checksum = hashlib.sha256(self.mean.tobytes()).hexdigest()[:8]
         return f"a mean of each {'pixel' if self.per_pixel else 'colour'} (R, G, B {levels}; checksum {checksum})"
 
-    def batch(self, crops: torch.Tensor) -> torch.Tensor:
+    def batch(self, crops: "torch.Tensor") -> "torch.Tensor":
         """[b, S, S, 3] of any kind as the images of a batch, [b, 3, S, S]."""
         images = crops.to(self.dtype).permute(0, 3, 1, 2)
         return images if self.channels_last else images.contiguous()

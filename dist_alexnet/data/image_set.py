@@ -85,6 +85,12 @@ def open_split(path: str | Path, split: Split) -> ImageSet:
     return _open(Path(path), [split])[0]
 
 
+def check_there(path: Path) -> None:
+    """Refuse a path that leads nowhere (UsageError)."""
+    if not path.exists():
+        raise UsageError(f"data.path={path}: there is no such folder; {LAYOUT}")
+
+
 def _open(path: Path, splits: Sequence[Split]) -> list[ImageSet]:
     from dist_alexnet.data.in_place import InPlace, find_in_place  # here, for it knows what an ImageSet is
 

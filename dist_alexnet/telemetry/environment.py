@@ -6,8 +6,6 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import torch
-
 import dist_alexnet
 
 PACKAGES = ("torch", "nvidia-dali-cuda130", "ray", "numpy", "numba", "pyarrow", "omegaconf", "safetensors")
@@ -26,6 +24,8 @@ def versions() -> dict[str, str]:
 
 def describe_machine() -> dict[str, Any]:
     """Hardware of this machine, for env.json."""
+    import torch  # here, for it takes seconds, and wrong use is answered without
+
     devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
         "platform": platform.platform(),

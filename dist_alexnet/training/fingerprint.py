@@ -1,8 +1,8 @@
 """Do all ranks mean the same run? Asked before the first exchange: a difference would only show as a hang or as wrong numbers."""
 
 import hashlib
+import sys
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from dist_alexnet.config import Config, UsageError
@@ -15,8 +15,9 @@ PACKAGES = ("dist_alexnet", "strategies")
 
 def fingerprint(config: Config) -> dict[str, str]:
     """What must be alike on all ranks: the configuration, the code of this program and of the strategy, the versions of the libraries."""
-    plug_in = registry.load(registry.STRATEGIES, config.strategy.name).__module__.partition(".")[0]
-    codes = {f"code of {package}": _code(package) for package in dict.fromkeys((*PACKAGES, plug_in))}
+    plug_in = sys.modules[registry.load(registry.STRATEGIES, config.strategy.name).__module__.partition(".")[0]]
+    codes = {f"code of {package}": _code([registry.ROOT / package]) for package in PACKAGES}
+    codes |= {f"code of {plug_in.__name__}": _code([Path(place) for place in getattr(plug_in, "__path__", [str(plug_in.__file__)])])}
     return {"configuration": _short(to_yaml(config).encode()), **codes, **versions()}
 
 
@@ -36,17 +37,18 @@ def check_fingerprints(nodes: Sequence[str], ranks: Sequence[Mapping[str, str]])
                 )
 
 
-def _code(package: str) -> str:
-    """Of all Python files of a package, or of the file of a module."""
-    spec, digest = find_spec(package), hashlib.sha256()
-    places = [Path(place) for place in spec.submodule_search_locations or ()] if spec else []
-    files = [(file, file.relative_to(place)) for place in places for file in sorted(place.rglob("*.py"))]
-    if spec and spec.origin and not places:
-        files.append((Path(spec.origin), Path(Path(spec.origin).name)))
+def _code(places: Sequence[Path]) -> str:
+    """Of all Python files in the folders of a package, or of the file of a module."""
+    digest = hashlib.sha256()
+    files = [(file, file.relative_to(place if place.is_dir() else place.parent)) for place in places for file in _python(place)]
     for file, name in files:
         digest.update(str(name).encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _python(place: Path) -> list[Path]:
+    return sorted(place.rglob("*.py")) if place.is_dir() else [place]
 
 
 def _short(content: bytes) -> str:

@@ -5,20 +5,19 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, count
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from dist_alexnet.config import Config, UsageError
 from dist_alexnet.data import synth
 from dist_alexnet.data.crops import Crops
-from dist_alexnet.data.image_set import ImageSet, check_sizes, open_data
+from dist_alexnet.data.image_set import ImageSet, check_sizes, check_there, open_data
 from dist_alexnet.data.sources.class_folder import passed_over
 from dist_alexnet.parallel import registry
-from dist_alexnet.parallel.explain import Plan, plan, with_generated_classes
 from dist_alexnet.presets import PAPER, QUICKSTART, read_preset
 from dist_alexnet.resolve import resolve, to_yaml
 from dist_alexnet.telemetry.environment import describe_machine, versions
@@ -26,6 +25,9 @@ from dist_alexnet.training.checkpoint_files import find_checkpoint, list_checkpo
 from dist_alexnet.training.job import Job, RunDirectory
 from dist_alexnet.training.launcher import Launcher
 from dist_alexnet.training.resume import check_resume, config_of_checkpoint, config_of_run
+
+if TYPE_CHECKING:
+    from dist_alexnet.parallel.explain import Plan
 
 MAX_NAME_BYTES = 255  # of a file system
 OUTPUT_DIR = Path("runs")  # where nobody says another
@@ -49,7 +51,7 @@ class Prepared:
 
     job: Job
     launcher: Launcher
-    plan: Plan
+    plan: "Plan"
     source: str  # where the configuration came from, for the header
     train_images: int
     val_images: int
@@ -58,8 +60,12 @@ class Prepared:
     fresh: bool  # that folder is of this attempt, and was not there before
 
 
-def prepare(request: Request) -> Prepared:
+def prepare(request: Request, tell: Callable[[str], None] = lambda line: None) -> Prepared:
     """Turn a request into a job.
+
+    Args:
+        request: what was typed.
+        tell: hears what is about to be trained, before torch is imported; what can be refused without torch is refused before that.
 
     Raises:
         UsageError: it cannot be done as asked; one line says what to type instead.
@@ -69,12 +75,17 @@ def prepare(request: Request) -> Prepared:
     checkpoint = _checkpoint_to_resume(request)
     base, source = _base(request, checkpoint)
     config = resolve(base, request.overrides)
-    config = settle_ranks(config)
-    launcher = make_launcher(config)
     name = request.name or f"{config.strategy.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     directory = RunDirectory(request.output_dir / name)
     if request.name:
         _check_name(directory, request, checkpoint)
+    if config.data.path is not None:
+        check_there(Path(config.data.path).absolute())
+    tell(f"{config.strategy.name}, {source}: loading PyTorch")
+    from dist_alexnet.parallel.explain import plan, with_generated_classes
+
+    config = settle_ranks(config)
+    launcher = make_launcher(config)
     plan(with_generated_classes(config))  # refuses what the strategy cannot do
     launcher.validate()
     data, train, val = open_sets(config, request.output_dir)

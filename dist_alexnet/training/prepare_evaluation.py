@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.parallel.explain import plan
+from dist_alexnet.data.image_set import check_there
 from dist_alexnet.resolve import resolve
 from dist_alexnet.training.checkpoint_files import find_checkpoint, read_state
 from dist_alexnet.training.job import EvaluationJob, RunDirectory
@@ -47,6 +47,10 @@ def prepare_evaluation(request: EvaluationRequest, directory: RunDirectory) -> P
     checkpoints = tuple(find_checkpoint(checkpoint.absolute()) for checkpoint in request.checkpoints)
     config = resolve(config_of_checkpoint(checkpoints[0]), request.overrides)
     check_averaging(checkpoints, request.overrides)
+    if config.data.path is not None:
+        check_there(Path(config.data.path).absolute())
+    from dist_alexnet.parallel.explain import plan  # from here on with torch, which takes seconds to import
+
     config = settle_ranks(config)
     launcher = make_launcher(config)
     plan(config)

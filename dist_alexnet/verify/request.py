@@ -3,14 +3,17 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dist_alexnet.config import Config, UsageError
 from dist_alexnet.parallel import registry
 from dist_alexnet.presets import QUICKSTART, read_preset
-from dist_alexnet.resolve import parse_options, resolve
+from dist_alexnet.resolve import resolve
 from dist_alexnet.training.launcher import Launcher
 from dist_alexnet.training.prepare import make_launcher, open_sets, settle_classes, settle_ranks
-from dist_alexnet.verify.run import Case, find_cases, steps_config
+
+if TYPE_CHECKING:
+    from dist_alexnet.verify.run import Case
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Prepared:
     """Cases that nothing is known to stand in the way of."""
 
     config: Config
-    cases: list[Case]
+    cases: "list[Case]"
     data: Path
     launch: Callable[[Config], Launcher]
 
@@ -46,8 +49,8 @@ def prepare(preset: str | None, overrides: Sequence[str], strategies: str, gpus:
     elif any(override.startswith("strategy.") for override in overrides):
         raise UsageError("strategy.options belong to one strategy; type --strategies with one name")
     config = resolve(read_preset(preset or QUICKSTART), overrides)
-    if len(names) == 1:
-        parse_options(names[0], registry.load(registry.STRATEGIES, names[0]).Options, config.strategy.options)
+    from dist_alexnet.verify.run import find_cases, steps_config  # from here on with torch, which takes seconds to import
+
     threads = config.launch.threads
     config = settle_ranks(replace(config, launch=replace(config.launch, workers=max(sizes))))
     make_launcher(config).validate()
@@ -67,7 +70,7 @@ def _names(strategies: str) -> list[str]:
     names = installed if strategies == "all" else [name.strip() for name in strategies.split(",")]
     for name in names:
         if name not in installed:
-            registry.load(registry.STRATEGIES, name)  # says the closest
+            registry.find(registry.STRATEGIES, name)  # says the closest
     return names
 
 

@@ -1,5 +1,7 @@
 """Plug-ins are found by name, and errors name what there is."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,3 +64,16 @@ def test_nothing_installed_says_what_to_type(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(registry, "entry_points", lambda group: [])
     with pytest.raises(UsageError, match=r"no launcher is installed.*type pip install -e \."):
         registry.load(registry.LAUNCHERS, "local")
+
+
+def test_ours_are_found_beside_folders_of_the_same_names(tmp_path: Path) -> None:
+    """`python -m` puts the working directory first, where somebody else's strategies, cluster and configs may lie."""
+    for name in ("strategies", "cluster", "configs"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise ImportError('somebody else')")
+    (tmp_path / "configs" / "theirs.yaml").touch()
+    command = [sys.executable, "-m", "dist_alexnet", "config", "show", "-c", "quickstart", "strategy.options.fc8=first"]
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert "# presets: alexnet_2012, quickstart\n" in answer.stdout
+    assert "    fc8: first\n" in answer.stdout

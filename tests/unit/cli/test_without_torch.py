@@ -1,0 +1,74 @@
+"""Wrong use is answered before torch is imported, which takes seconds."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("torch", "ray", "nvidia.dali", "numba")
+ASKED = """
+import contextlib, io, json, sys
+from dist_alexnet.cli.app import main
+answers = []
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["dist-alexnet", *words]
+    with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(io.StringIO()):
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+    answers.append([code, said.getvalue(), [name for name in HEAVY if name in sys.modules]])
+print(json.dumps(answers))
+"""
+WRONG = [
+    (["train", "trian.lr=1"], "Did you mean: 'train'"),
+    (["train", "train.lr=fast"], "must be a number"),
+    (["train", "-c", "quikstart"], "did you mean 'quickstart'"),
+    (["train", "--strategy", "dpd"], "did you mean 'ddp'"),
+    (["train", "--launcher", "slurm"], "unknown launcher"),
+    (["train", "--data", "nowhere"], "there is no such folder"),
+    (["train", "--data", ""], "--data is empty"),
+    (["train", "--resume", "nowhere"], "no complete checkpoint"),
+    (["train", "--resume", "auto"], "type --name NAME"),
+    (["train", "--name", "a/b"], "must be the name of a folder"),
+    (["train", "--name", "there"], "exists and nothing is overwritten"),
+    (["eval", "nowhere"], "no complete checkpoint"),
+    (["explain", "--strategy", "dpd"], "did you mean 'ddp'"),
+    (["explain", "model.towerz=2"], "Did you mean: 'towers'"),
+    (["verify", "--strategies", "dpd"], "did you mean 'ddp'"),
+    (["verify", "--gpus", "x"], "needs numbers of ranks"),
+    (["data", "bench", "nowhere"], "no such folder"),
+    (["data", "stats", "nowhere"], "no such folder"),
+    (["data", "verify", "nowhere"], "no such folder"),
+    (["config", "show", "strategy.name=dpd"], "did you mean 'ddp'"),
+]
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[object]]:
+    """Of one process, which is asked everything."""
+    place = tmp_path_factory.mktemp("place")
+    (place / "runs" / "there").mkdir(parents=True)
+    asked = [words for words, _ in WRONG]
+    command = [sys.executable, "-c", f"HEAVY = {HEAVY}\n{ASKED}", json.dumps(asked)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, cwd=place)
+    return dict(zip(map(" ".join, asked), json.loads(answer.stdout), strict=True))
+
+
+@pytest.mark.parametrize(("words", "message"), WRONG, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_wrong_use_needs_no_torch(words: list[str], message: str, answers: dict[str, list[object]]) -> None:
+    code, said, heavy = answers[" ".join(words)]
+    assert message in str(said)
+    assert (code, heavy) == (2, [])
+
+
+def test_train_says_what_it_is_about_to_do_before_torch_is_imported(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom dist_alexnet.training.prepare import Request, prepare\n"
+        "def tell(line):\n    print(line, 'torch' in sys.modules)\n    sys.exit()\n"
+        "prepare(Request('quickstart', ['strategy.name=ddp'], Path('runs')), tell)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert answer.stdout == "ddp, quickstart: loading PyTorch False\n"
