@@ -10,6 +10,7 @@ import typer
 
 from dist_alexnet import __version__, surroundings
 from dist_alexnet.cli import config, data, evaluate, explain, output, train, verify
+from dist_alexnet.cli.shown import shown
 from dist_alexnet.config import UsageError
 
 app = typer.Typer(
@@ -59,7 +60,7 @@ def main() -> None:
         surroundings.check_folder()
         app(_words(sys.argv[1:]))
     except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {shown(str(error))}", file=sys.stderr)
         sys.exit(2)
     except SystemExit as end:
         sys.exit(output.exit_code(end.code))

@@ -9,6 +9,7 @@ import typer
 
 from dist_alexnet.cli import data_bench, data_stats, options
 from dist_alexnet.cli.progress import progress_bar
+from dist_alexnet.cli.shown import shown
 from dist_alexnet.config import UsageError
 
 app = typer.Typer(help="Make, prepare, check and measure data sets.", no_args_is_help=True)
@@ -88,9 +89,9 @@ def verify(
         for split, counts in found.counts.items():
             print(f"{split}: {sum(counts):,} sound images in {len(counts):,} classes, {min(counts):,} to {max(counts):,} in each")
         print(*found.passed_over, sep="\n", end="\n" if found.passed_over else "")
-        print(*found.faults, sep="\n", end="\n" if found.faults else "")
+        print(*map(shown, found.faults), sep="\n", end="\n" if found.faults else "")
         for names in found.duplicates:
-            print("the same content: " + ", ".join(names))
+            print("the same content: " + ", ".join(map(shown, names)))
         print(f"{len(found.faults)} faults, {len(found.duplicates)} contents that come more than once")
     if found.faults or (strict and found.duplicates):
         raise typer.Exit(1)

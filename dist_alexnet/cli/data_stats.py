@@ -9,6 +9,7 @@ import typer
 
 from dist_alexnet.cli import options
 from dist_alexnet.cli.progress import progress_bar
+from dist_alexnet.cli.shown import shown
 from dist_alexnet.config import UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def stats(
         print(json.dumps({"own": numbers(own), "authors": numbers(IMAGENET), "bad_images": bad}, indent=2))
         return
     _print(own, IMAGENET)
-    print(*(f"left out: {line}" for line in bad), sep="\n", end="\n" if bad else "")
+    print(*(f"left out: {shown(line)}" for line in bad), sep="\n", end="\n" if bad else "")
     if news:
         print(f"stored in {data}" if store else "not stored: type --store to train with them")
 

@@ -93,3 +93,12 @@ def test_bench_says_what_the_set_can_feed(photographs: Path, typed: Typed) -> No
     assert "crops of 64 pixels in batches of 4" in out
     assert out.count("\ncpu  ") == 2
     assert "this feeds a network of" in out
+
+
+def test_escape_codes_in_names_are_shown(photographs: Path, tmp_path: Path, typed: Typed) -> None:
+    copy = shutil.copytree(photographs, tmp_path / "set")
+    (min((copy / "train").iterdir()) / "x\x1b[2J\n.jpg").touch()
+    code, out, _ = typed("verify", copy, "--workers", "1")
+    assert code == 1
+    assert r"/x\x1b[2J\n.jpg: it does not decode" in out
+    assert "\x1b" not in out
