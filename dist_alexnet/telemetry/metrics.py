@@ -1,9 +1,10 @@
 """metrics.jsonl: one object per line, append-only, written by rank 0, read by whoever wants to follow a run."""
 
 import json
+import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
 class MetricsFile:
@@ -23,5 +24,13 @@ class MetricsFile:
         if self._path is None:
             return
         record = {"kind": kind, "attempt": self._attempt, "time": time.time(), **values}
-        with self._path.open("a") as stream:
-            stream.write(json.dumps(record) + "\n")
+        with self._path.open("ab+") as stream:
+            stream.write(self._line_break(stream) + json.dumps(record).encode() + b"\n")
+
+    @staticmethod
+    def _line_break(stream: IO[bytes]) -> bytes:
+        """To end a line that a kill or a full disk cut short: the record would be lost with it."""
+        if not stream.seek(0, os.SEEK_END):
+            return b""
+        stream.seek(-1, os.SEEK_END)
+        return b"" if stream.read(1) == b"\n" else b"\n"

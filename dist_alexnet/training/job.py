@@ -9,7 +9,9 @@ runs/<name>/
     summary.json     written at the end
 """
 
+import itertools
 import json
+import shutil
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -78,6 +80,8 @@ class RunDirectory:
     def begin(self, config: str, environment: str) -> None:
         """Begin an attempt in a folder that is ours alone: forget how the one before it ended, write config.yaml and env.json.
 
+        Where an earlier attempt had others, these stay as config-1.yaml, config-2.yaml, ...
+
         Raises:
             UsageError: it cannot be written.
         """
@@ -85,6 +89,7 @@ class RunDirectory:
             for stale in (self.stop_request, *self.log(0).parent.glob("rank_*.error.json")):
                 stale.unlink(missing_ok=True)
             for path, text in ((self.config, config), (self.environment, environment)):
+                _keep_old(path, text)
                 _write_whole(path, text)
 
     def finish(self, summary: Mapping[str, Any]) -> None:
@@ -100,13 +105,20 @@ class RunDirectory:
             raise UsageError(f"cannot write {self.path}: {error.strerror}; type --output-dir with a folder you can write to") from None
 
     def read_metrics(self) -> Iterator[dict[str, Any]]:
-        """Objects of metrics.jsonl; a last line that a kill cut short is left out."""
+        """Records of metrics.jsonl; what is none is left out, as a line that a kill or a full disk cut short."""
         if self.metrics.exists():
-            for line in self.metrics.read_text().splitlines():
-                try:
-                    yield json.loads(line)
-                except ValueError:
-                    continue
+            for line in self.metrics.read_bytes().split(b"\n"):
+                with suppress(ValueError, RecursionError):
+                    record = json.loads(line)
+                    if isinstance(record, dict) and "kind" in record:
+                        yield record
+
+
+def _keep_old(path: Path, text: str) -> None:
+    """Give a file that is about to be replaced by another content the first number that is free."""
+    if path.exists() and path.read_bytes() != text.encode():
+        numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in itertools.count(1))
+        shutil.copyfile(path, next(name for name in numbered if not name.exists()))
 
 
 def _write_whole(path: Path, text: str) -> None:

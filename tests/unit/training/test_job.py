@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from dist_alexnet.telemetry.metrics import MetricsFile
 from dist_alexnet.training.job import RankFailure, RunDirectory
 
 
@@ -29,7 +30,19 @@ def test_a_new_attempt_forgets_failures_and_requests_to_stop(tmp_path: Path) -> 
     assert not directory.stop_request.exists()
 
 
-def test_a_line_that_a_kill_cut_short_is_left_out(tmp_path: Path) -> None:
+def test_what_is_no_record_is_left_out_and_costs_no_other(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path)
-    directory.metrics.write_text('{"kind": "start"}\n{"kind": "tra')
-    assert list(directory.read_metrics()) == [{"kind": "start"}]
+    directory.metrics.write_bytes(b'{"kind": "start"}\n\xff\x00\n3\n[]\n{}\n' + b"[" * 100_000 + b'\n{"kind": "tra')
+    assert [record["kind"] for record in directory.read_metrics()] == ["start"]
+    for kind in ("start", "end"):
+        MetricsFile(directory.metrics, 1).write(kind)
+    assert [record["kind"] for record in directory.read_metrics()] == ["start", "start", "end"]
+
+
+def test_each_attempt_that_had_other_settings_is_kept(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    directory.create()
+    for config in ("a", "a", "b", "c"):
+        directory.begin(config, "{}")
+    kept = {path.name: path.read_text() for path in directory.path.glob("config*")}
+    assert kept == {"config-1.yaml": "a", "config-2.yaml": "b", "config.yaml": "c"}
