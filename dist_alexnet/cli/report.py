@@ -74,6 +74,8 @@ class RunReport:
         ):
             table.add_row(Text(label, style="bold"), value)
         self._console.print(table)
+        for note in prepared.notes:
+            self.say(note)
         if config.launch.share_device:
             self.say(f"{config.launch.workers} ranks may share CUDA devices, over gloo: to show correctness, not for speed")
         if config.launch.device == "cpu":

@@ -16,7 +16,6 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from torch.distributed.tensor import DTensor
 
 from dist_alexnet.config import Config, LaunchConfig, ModelConfig, ScheduleConfig, StrategyConfig, TrainConfig, UsageError, Widths
 from dist_alexnet.model.layers import describe
@@ -25,11 +24,13 @@ from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.ranks import run_on_ranks
-from dist_alexnet.training import checkpoint
+from dist_alexnet.training.canonical import canonical_tensors, rows_kept
+from dist_alexnet.training.checkpoint import load_tensors, save
 from dist_alexnet.training.optimizer import VelocitySGD
 from dist_alexnet.training.rank import connect_strategy
+from dist_alexnet.training.state import TrainingState
 from dist_alexnet.verify.evidence import Evidence, Reference
-from dist_alexnet.verify.trace import generated_batches, rows_kept, train_steps
+from dist_alexnet.verify.trace import generated_batches, train_steps
 from dist_alexnet.verify.verdict import TOLERANCES, Verdict, judge
 
 STEPS = 5
@@ -102,10 +103,10 @@ def save_checkpoints(world: World, folder: Path, configs: Mapping[str, Config]) 
     for name, config in configs.items():
         strategy, network, optimizer = _share(config, world)
         _evaluate_one_image(strategy, network)
-        for tensor_name, tensor in checkpoint.canonical_tensors(strategy, network, optimizer).items():
-            _local(tensor).copy_(_expected(tensor_name, tensor, strategy))
-        state = checkpoint.TrainingState(7, 0, 0, optimizer.scalars(), {}, {}, {}, [], "")
-        checkpoint.save(folder / name, strategy, network, optimizer, state)
+        for tensor_name, tensor in canonical_tensors(strategy, network, optimizer).items():
+            tensor.copy_(_expected(tensor_name, tensor, strategy))
+        state = TrainingState(7, 0, 0, optimizer.scalars(), {}, {}, {}, [], "")
+        save(folder / name, strategy, network, optimizer, state)
 
 
 def wrong_tensors(world: World, folders: Sequence[Path], configs: Sequence[Config]) -> list[str]:
@@ -114,9 +115,9 @@ def wrong_tensors(world: World, folders: Sequence[Path], configs: Sequence[Confi
     for config in configs:
         for folder in folders:
             strategy, network, optimizer = _share(config, world)
-            checkpoint.load_tensors(folder, strategy, network, optimizer)
-            for name, tensor in checkpoint.canonical_tensors(strategy, network, optimizer).items():
-                if not torch.equal(_local(tensor), _expected(name, tensor, strategy)):
+            load_tensors(folder, strategy, network, optimizer)
+            for name, tensor in canonical_tensors(strategy, network, optimizer).items():
+                if not torch.equal(tensor, _expected(name, tensor, strategy)):
                     wrong.append(f"{name} of {folder.parent.name} under {config.strategy} on {world}")
     return wrong
 
@@ -151,10 +152,6 @@ def _whole_shape(name: str, strategy: Strategy) -> tuple[int, ...]:
     layer_name, _, part = name.removeprefix("momentum.").partition(".")
     layer = next(layer for layer in strategy.layers if layer.name == layer_name)
     return layer.weight_shape if part == "weight" else (layer.out_channels,)
-
-
-def _local(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
 class StrategyConformance:

@@ -1,78 +1,43 @@
-"""Checkpoints that do not know which strategy wrote them.
+"""Checkpoints that do not know which strategy wrote them, and that anybody can read (docs/checkpoints.md).
 
     checkpoints/step-00000100/
-        shard-*.safetensors   canonical tensors, each rank its part: `conv1.weight`, `momentum.conv1.weight`, ...
-        state.json            where the run stands: step, position, schedule, configuration, versions
+        model.safetensors                 the network: whole tensors under canonical names, `conv1.weight`, ...
+        optimizer/momentum.safetensors    `momentum.conv1.weight`, ...
+        state.json                        where the run stands, and the checksums of the other files
 
-Written by `torch.distributed.checkpoint` under a temporary name and renamed when complete, so that a run can be killed at any instant.
-No pickle in either direction.
+Each file has one writer, so that ranks on several nodes may share a folder of any kind: the first rank writes the weights, the last one
+the momentum. They get what other ranks keep tensor by tensor, and write it as it comes. All of it under a temporary name, which is changed
+when everything is on disk, so that a run can be killed at any instant. No pickle in either direction.
 """
 
 import json
 import os
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.distributed as dist
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
-from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
-from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
-from torch.distributed.tensor import DTensor
 
+from dist_alexnet.config import UsageError
 from dist_alexnet.model.layers import parameter_shapes
 from dist_alexnet.model.network import Network
-from dist_alexnet.parallel.placement import Owner, Placement, Replicate
+from dist_alexnet.parallel.exchange import Channel
 from dist_alexnet.parallel.strategy import Strategy
-from dist_alexnet.training.checkpoint_files import STATE_FILE, TEMPORARY, folder_name, list_checkpoints
+from dist_alexnet.parallel.traffic import Traffic
+from dist_alexnet.telemetry.clock import Clock
+from dist_alexnet.training.canonical import canonical_tensors, holders, rows_kept
+from dist_alexnet.training.checkpoint_files import TEMPORARY, folder_name, list_checkpoints
 from dist_alexnet.training.optimizer import VelocitySGD
+from dist_alexnet.training.state import STATE_FILE, TrainingState
+from dist_alexnet.training.tensor_file import TensorFile
+from dist_alexnet.training.tensor_headers import MOMENTUM, MOMENTUM_FILE, WEIGHTS_FILE, Piece, read_pieces
 
-FORMAT = 1
-
-
-@dataclass(frozen=True)
-class TrainingState:
-    """What a checkpoint holds besides tensors."""
-
-    step: int  # optimizer steps done
-    position: int  # images taken from the endless stream of training images
-    validated_at: int  # position of the newest validation
-    optimizer: Mapping[str, Any]
-    schedule: Mapping[str, Any]
-    config: Mapping[str, Any]  # resolved
-    versions: Mapping[str, str]
-    classes: list[str]
-    subtracted: str  # from the images, as `Crops.subtracted` says it
-    validation: Mapping[str, Any] | None = None  # its result
-    format: int = FORMAT
-
-
-def canonical_tensors(strategy: Strategy, network: Network, optimizer: VelocitySGD | None) -> dict[str, Tensor]:
-    """Canonical name -> this rank's part of the tensor, as a DTensor where it is sharded. Shares memory with the parameters."""
-    weights: dict[str, Tensor] = {name: p.detach() for name, p in network.named_parameters()}
-    buffers = optimizer.buffers() if optimizer else {}
-    placed: dict[str, Tensor | None] = {}
-    for layer in strategy.layers:
-        for name, shape in parameter_shapes([layer]).items():
-            nothing = torch.empty((0, *shape[1:]), device=strategy.world.device, dtype=network.dtype)
-            placed[name] = _place(weights.get(name, nothing), shape, strategy.stored(layer), strategy)
-            if optimizer and optimizer.velocity_momentum:
-                placed[f"momentum.{name}"] = _place(buffers.get(name, nothing), shape, strategy.momentum(layer), strategy)
-    return {name: tensor for name, tensor in placed.items() if tensor is not None}
-
-
-def _place(local: Tensor, shape: tuple[int, ...], placement: Mapping[str, Placement], strategy: Strategy) -> Tensor | None:
-    """A rank without a row of a sharded tensor takes part in it nevertheless: it is spread over all of them. None: not this rank's."""
-    placements: list[Any] = [placement.get(axis, Replicate()) for axis in strategy.mesh]
-    if isinstance(local, DTensor):
-        return local
-    if strategy.world.world_size == 1 or any(isinstance(one, Owner) for one in placements):
-        return local if local.numel() else None
-    stride = torch.empty(shape, device="meta").stride()
-    return DTensor.from_local(local, strategy.device_mesh, placements, shape=torch.Size(shape), stride=stride, run_check=False)
+FILES = {"": WEIGHTS_FILE, MOMENTUM: MOMENTUM_FILE}  # by what their tensors' names begin with
 
 
 def save(folder: Path, strategy: Strategy, network: Network, optimizer: VelocitySGD, state: TrainingState, keep: int = 0) -> Path:
@@ -83,17 +48,15 @@ def save(folder: Path, strategy: Strategy, network: Network, optimizer: Velocity
     if first:
         for leftover in folder.glob(TEMPORARY + "*"):  # of a run that was killed
             shutil.rmtree(leftover)
-        temporary.mkdir(parents=True)
     dist.barrier()
-    tensors = {name: _contiguous(tensor) for name, tensor in canonical_tensors(strategy, network, optimizer).items()}
-    state_dict_saver.save(tensors, storage_writer=HuggingFaceStorageWriter(str(temporary), save_distributed=True))
-    dist.barrier()
+    checksums = _write_tensors(temporary, strategy, network, optimizer)
     if first:
-        (temporary / STATE_FILE).write_text(json.dumps(asdict(state), indent=1))
-        _flush(temporary)
+        (temporary / STATE_FILE).write_text(json.dumps(asdict(replace(state, files=checksums)), indent=1))
+        _flush(temporary / STATE_FILE, *(path.parent for path in temporary.rglob("*.safetensors")))
         if target.exists():  # the same step once more, after a resume
             _remove(target)
         temporary.rename(target)
+        _flush(folder)
         others = [path for path in list_checkpoints(folder) if path != target]
         for old in others[: max(len(others) + 1 - keep, 0)] if keep else ():
             _remove(old)
@@ -102,18 +65,79 @@ def save(folder: Path, strategy: Strategy, network: Network, optimizer: Velocity
 
 
 def load_tensors(checkpoint: Path, strategy: Strategy, network: Network, optimizer: VelocitySGD | None) -> None:
-    """Fill this rank's parameters, and the momentum if there is an optimizer; every rank calls it."""
-    tensors = canonical_tensors(strategy, network, optimizer)
-    state_dict_loader.load(tensors, storage_reader=HuggingFaceStorageReader(str(checkpoint)))
+    """Fill this rank's parameters, and the momentum if there is an optimizer; every rank calls it.
+
+    Raises:
+        UsageError: the checkpoint is not there any more, or not whole.
+    """
+    with _reading(checkpoint):
+        pieces = read_pieces(checkpoint)
+        for name, tensor in canonical_tensors(strategy, network, optimizer).items():
+            for piece in pieces[name]:
+                _copy_rows(name, piece, rows_kept(strategy, name), tensor)
 
 
-def _contiguous(tensor: Tensor) -> Tensor:
-    """Safetensors stores row-major tensors; convolution weights are channels-last in memory."""
-    if isinstance(tensor, DTensor):
-        local = tensor.to_local().contiguous()
-        shape, stride = tensor.shape, tensor.stride()
-        return DTensor.from_local(local, tensor.device_mesh, tensor.placements, shape=shape, stride=stride, run_check=False)
-    return tensor.contiguous()
+def _write_tensors(folder: Path, strategy: Strategy, network: Network, optimizer: VelocitySGD) -> dict[str, str]:
+    """Write both files; returns, on the first rank, their checksums."""
+    rank, last = strategy.world.rank, strategy.world.world_size - 1
+    channel = Channel(None, rank, last + 1, Traffic(), Clock(strategy.world.device))  # not counted as a part of any step
+    tensors, shapes = canonical_tensors(strategy, network, optimizer), parameter_shapes(strategy.layers)
+    writers = {"": 0, **({MOMENTUM: last} if optimizer.velocity_momentum else {})}
+    files = {
+        kind: TensorFile(folder / FILES[kind], {kind + name: shape for name, shape in shapes.items()}, network.dtype)
+        for kind, writer in writers.items()
+        if writer == rank
+    }
+    for name, shape in shapes.items():
+        sends: dict[int, Tensor] = {}
+        receives: dict[int, Tensor] = {}
+        written: list[tuple[TensorFile, Tensor]] = []
+        for kind, writer in writers.items():
+            for holder, rows in holders(strategy, kind + name, writer):
+                if holder == rank and writer != rank:
+                    sends[writer] = tensors[kind + name].contiguous()
+                elif writer == rank:
+                    there = torch.empty((rows.stop - rows.start, *shape[1:]), dtype=network.dtype, device=strategy.world.device)
+                    part = tensors[kind + name] if holder == rank else receives.setdefault(holder, there)
+                    written.append((files[kind], part))
+        channel.swap(name, "forward", sends, receives)
+        for file, part in written:
+            file.write(part)
+    return _tell_first({FILES[kind]: file.close() for kind, file in files.items()}, writers, channel, strategy.world.device)
+
+
+def _tell_first(own: dict[str, str], writers: dict[str, int], channel: Channel, device: torch.device) -> dict[str, str]:
+    """Checksums of all files on the first rank, of its own on any other."""
+    if writers.get(MOMENTUM, 0) == 0:
+        return own
+    digest = bytes.fromhex(own.get(MOMENTUM_FILE, "00" * 32))
+    message = torch.tensor(list(digest), dtype=torch.uint8, device=device)
+    sender = writers[MOMENTUM]
+    channel.swap(
+        "checksum",
+        "forward",
+        {0: message} if channel.rank == sender else {},
+        {sender: message} if channel.rank == 0 else {},
+    )
+    return {**own, MOMENTUM_FILE: bytes(message.tolist()).hex()}
+
+
+def _copy_rows(name: str, piece: Piece, rows: slice, tensor: Tensor) -> None:
+    """What a piece has of these rows of a whole tensor; `tensor` holds the rows and no other."""
+    start, stop = max(piece.first_row, rows.start), min(piece.end_row, rows.stop)
+    if start < stop:
+        with safe_open(piece.file, framework="pt") as file:
+            part = file.get_slice(name)[start - piece.first_row : stop - piece.first_row]
+            tensor[start - rows.start : stop - rows.start].copy_(part)
+
+
+@contextmanager
+def _reading(checkpoint: Path) -> Iterator[None]:
+    """It was whole when the run was prepared: whoever wrote it may have deleted it since, having newer ones."""
+    try:
+        yield
+    except (OSError, KeyError, SafetensorError, UsageError) as error:
+        raise UsageError(f"checkpoint {checkpoint} is not there any more, or not whole ({error}); type another one") from None
 
 
 def _remove(checkpoint: Path) -> None:
@@ -123,9 +147,9 @@ def _remove(checkpoint: Path) -> None:
     shutil.rmtree(doomed)
 
 
-def _flush(folder: Path) -> None:
-    """Have the system write everything to disk before the name that says so appears."""
-    for path in (*folder.iterdir(), folder):
+def _flush(*paths: Path) -> None:
+    """Have the system write files or folders to disk."""
+    for path in paths:
         descriptor = os.open(path, os.O_RDONLY)
         os.fsync(descriptor)
         os.close(descriptor)

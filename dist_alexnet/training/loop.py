@@ -16,11 +16,11 @@ from dist_alexnet.telemetry.metrics import MetricsFile
 from dist_alexnet.training import checkpoint
 from dist_alexnet.training.agreement import Agreement
 from dist_alexnet.training.bad_images import BadImages
-from dist_alexnet.training.checkpoint_files import read_state
 from dist_alexnet.training.evaluation import evaluate
 from dist_alexnet.training.job import Job, NonFiniteLoss
 from dist_alexnet.training.optimizer import VelocitySGD
 from dist_alexnet.training.schedule import Schedule
+from dist_alexnet.training.state import TrainingState, read_state
 from dist_alexnet.training.tally import Validation
 
 
@@ -139,9 +139,9 @@ class Training:
         )
         self.metrics.write("checkpoint", step=self.progress.step, path=path.name)
 
-    def _state(self) -> checkpoint.TrainingState:
+    def _state(self) -> TrainingState:
         validation = self.progress.validation
-        return checkpoint.TrainingState(
+        return TrainingState(
             step=self.progress.step,
             position=self.progress.position,
             validated_at=self.progress.validated_at,
@@ -158,10 +158,10 @@ class Training:
         assert self.job.resume
         state = read_state(self.job.resume)
         checkpoint.load_tensors(self.job.resume, self.strategy, self.network, self.optimizer)
-        self.optimizer.load_scalars(state["optimizer"])
-        self.schedule.load(state["schedule"])
-        validation = Validation(**state["validation"]) if state["validation"] else None
-        self.progress = Progress(state["step"], state["position"], state["validated_at"], validation)
+        self.optimizer.load_scalars(state.optimizer)
+        self.schedule.load(state.schedule)
+        validation = Validation(**state.validation) if state.validation else None
+        self.progress = Progress(state.step, state.position, state.validated_at, validation)
 
 
 def summary(training: Training, status: str, wall_seconds: float) -> Mapping[str, Any]:

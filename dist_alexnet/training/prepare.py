@@ -19,12 +19,13 @@ from dist_alexnet.data.image_set import ImageSet, check_sizes, check_there, open
 from dist_alexnet.data.sources.class_folder import passed_over
 from dist_alexnet.parallel import registry
 from dist_alexnet.presets import PAPER, QUICKSTART, read_preset
-from dist_alexnet.resolve import resolve, to_yaml
+from dist_alexnet.resolve import parse_options, resolve, to_yaml
 from dist_alexnet.telemetry.environment import describe_machine, versions
-from dist_alexnet.training.checkpoint_files import find_checkpoint, list_checkpoints
+from dist_alexnet.training.checkpoint_files import list_checkpoints
 from dist_alexnet.training.job import Job, RunDirectory
 from dist_alexnet.training.launcher import Launcher
-from dist_alexnet.training.resume import check_resume, config_of_checkpoint, config_of_run
+from dist_alexnet.training.resume import changes, check_resume, config_of_checkpoint, config_of_run
+from dist_alexnet.training.where_to_resume import where_to_resume
 
 if TYPE_CHECKING:
     from dist_alexnet.parallel.explain import Plan
@@ -56,6 +57,7 @@ class Prepared:
     train_images: int
     val_images: int
     passed_over: list[str]  # files of the set that are not read, a line per split
+    notes: Sequence[str]  # what it takes over from an earlier attempt and what not, a line each
     lock: IO[str]  # held while the run lasts, so that nobody else writes to its folder
     fresh: bool  # that folder is of this attempt, and was not there before
 
@@ -72,7 +74,7 @@ def prepare(request: Request, tell: Callable[[str], None] = lambda line: None) -
     """
     request = replace(request, output_dir=request.output_dir.absolute())
     _check_spelling(request.name)
-    checkpoint = _checkpoint_to_resume(request)
+    checkpoint, notes = where_to_resume(request.resume, request.output_dir, request.name)
     base, source = _base(request, checkpoint)
     config = resolve(base, request.overrides)
     name = request.name or f"{config.strategy.name}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -84,7 +86,7 @@ def prepare(request: Request, tell: Callable[[str], None] = lambda line: None) -
     tell(f"{config.strategy.name}, {source}: loading PyTorch")
     from dist_alexnet.parallel.explain import plan, with_generated_classes
 
-    config = settle_ranks(config)
+    config = settle_options(settle_ranks(config))
     launcher = make_launcher(config)
     plan(with_generated_classes(config))  # refuses what the strategy cannot do
     launcher.validate()
@@ -93,25 +95,17 @@ def prepare(request: Request, tell: Callable[[str], None] = lambda line: None) -
     if len(train) < batch:
         raise UsageError(f"{data} has {len(train)} training images, fewer than one batch of {batch}; type -b {len(train)} or less")
     config = settle_classes(config, train, data)
+    if config.data.path is not None:
+        config = replace(config, data=replace(config.data, path=str(data)))  # for whoever resumes or evaluates it from elsewhere
     if checkpoint:
         check_resume(config, checkpoint, train)
+        notes += [f"not as in {checkpoint.name}: {change}" for change in changes(config, checkpoint)]
     if not request.name:
         directory = RunDirectory(make_free(directory.path))
     fresh = not request.name or not directory.path.exists()
     lock = _begin(directory, config, fresh)
     counts, unread = (len(train), len(val)), passed_over(train, val)
-    return Prepared(Job(config, directory, data, checkpoint), launcher, plan(config), source, *counts, unread, lock, fresh)
-
-
-def _checkpoint_to_resume(request: Request) -> Path | None:
-    if request.resume is None:
-        return None
-    if request.resume != "auto":
-        return find_checkpoint(Path(request.resume).absolute())
-    if not request.name:
-        raise UsageError("--resume auto continues a run by its name; type --name NAME, or --resume with a checkpoint or run folder")
-    found = list_checkpoints(RunDirectory(request.output_dir / request.name).checkpoints)
-    return found[-1] if found else None
+    return Prepared(Job(config, directory, data, checkpoint), launcher, plan(config), source, *counts, unread, notes, lock, fresh)
 
 
 def _base(request: Request, checkpoint: Path | None) -> tuple[Mapping[str, Any], str]:
@@ -152,6 +146,13 @@ def settle_ranks(config: Config) -> Config:
     return replace(config, launch=settled, data=replace(config.data, threads=decoding))
 
 
+def settle_options(config: Config) -> Config:
+    """With all options of the strategy, so that a run goes on as it began where a later version has other defaults."""
+    chosen = config.strategy
+    options = parse_options(chosen.name, registry.load(registry.STRATEGIES, chosen.name).Options, chosen.options)
+    return replace(config, strategy=replace(chosen, options=asdict(options)))
+
+
 def _check_spelling(name: str | None) -> None:
     if name is None:
         return
@@ -166,10 +167,10 @@ def _check_spelling(name: str | None) -> None:
 def _check_name(directory: RunDirectory, request: Request, checkpoint: Path | None) -> None:
     if not directory.path.exists():
         return
-    if checkpoint and checkpoint.parent.parent == directory.path and checkpoint != list_checkpoints(directory.checkpoints)[-1]:
+    own = checkpoint is not None and checkpoint.parent.parent.resolve() == directory.path.resolve()
+    if checkpoint and own and request.resume != "auto" and checkpoint.resolve() != list_checkpoints(directory.checkpoints)[-1].resolve():
         raise UsageError(f"{directory.path.name} has newer checkpoints than {checkpoint.name}; type another --name to branch off there")
-    continues = request.resume == "auto" or (checkpoint and checkpoint.parent.parent == directory.path)
-    if not continues:
+    if request.resume != "auto" and not own:
         raise UsageError(f"{directory.path} exists and nothing is overwritten; type another --name, or --resume auto to continue that run")
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.image_set import check_there
 from dist_alexnet.resolve import resolve
-from dist_alexnet.training.checkpoint_files import find_checkpoint, read_state
+from dist_alexnet.training.checkpoint_files import find_checkpoint
 from dist_alexnet.training.job import EvaluationJob, RunDirectory
 from dist_alexnet.training.launcher import Launcher
 from dist_alexnet.training.prepare import OUTPUT_DIR, make_launcher, open_sets, settle_classes, settle_ranks
-from dist_alexnet.training.resume import check_same_network, config_of_checkpoint, other_mean
+from dist_alexnet.training.resume import check_same_network, check_usable, config_of_checkpoint, network_of, other_mean
+from dist_alexnet.training.state import read_state
 
 # Settings that decide what a network reads.
 NUMBERS = (*(("data", key) for key in ("mean", "subtract", "statistics", "std", "store_size", "dtype")), ("train", "dtype"))
@@ -47,6 +48,8 @@ def prepare_evaluation(request: EvaluationRequest, directory: RunDirectory) -> P
     checkpoints = tuple(find_checkpoint(checkpoint.absolute()) for checkpoint in request.checkpoints)
     config = resolve(config_of_checkpoint(checkpoints[0]), request.overrides)
     check_averaging(checkpoints, request.overrides)
+    for checkpoint in dict.fromkeys(checkpoints):
+        check_usable(checkpoint, momentum=False)
     if config.data.path is not None:
         check_there(Path(config.data.path).absolute())
     from dist_alexnet.parallel.explain import plan  # from here on with torch, which takes seconds to import
@@ -81,10 +84,10 @@ def check_averaging(checkpoints: Sequence[Path], overrides: Sequence[str]) -> No
 
 def _differences(first: Path, other: Path, overrides: Sequence[str]) -> Iterator[str]:
     states = [read_state(checkpoint) for checkpoint in (first, other)]
-    models = [asdict(resolve({"model": state["config"]["model"]}, []).model) for state in states]
+    models = [network_of(asdict(resolve({"model": state.config["model"]}, []).model)) for state in states]
     yield from _unlike((f"model.{key}", models[0][key], models[1][key]) for key in models[0])
-    yield from _unlike([("what is subtracted from the images", *(state.get("subtracted") for state in states))])
-    classes: list[list[str]] = [state["classes"] for state in states]
+    yield from _unlike([("what is subtracted from the images", *(state.subtracted for state in states))])
+    classes = [state.classes for state in states]
     yield from _unlike([("the number of classes", *map(len, classes))])
     yield from list(_unlike((f"class {label}", *names) for label, names in enumerate(zip(*classes, strict=False))))[:1]
     settled = [asdict(resolve(config_of_checkpoint(checkpoint), overrides)) for checkpoint in (first, other)]

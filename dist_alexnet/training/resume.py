@@ -1,6 +1,6 @@
 """What a run takes over from a checkpoint or from an attempt that was cut short, and when it cannot."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,75 @@ from dist_alexnet.data.crops import Crops
 from dist_alexnet.data.image_set import ImageSet
 from dist_alexnet.model.layers import describe, parameter_shapes
 from dist_alexnet.resolve import resolve
-from dist_alexnet.training.checkpoint_files import check_tensors, read_state
+from dist_alexnet.training.checkpoint_files import check_files, list_checkpoints
 from dist_alexnet.training.job import RunDirectory
+from dist_alexnet.training.state import STATE_FILE, Damaged, TrainingState, read_state
+from dist_alexnet.training.tensor_headers import MOMENTUM, MOMENTUM_FILE, check_tensors
 
 # What was settled where the run was started, and how it is written where it has not been.
 OF_THE_MACHINE: dict[str, dict[str, Any]] = {
     "launch": {"device": "auto", "address": None, "threads": 0, "share_device": False},
     "data": {"threads": 0},
 }
+SPENT = ("init",)  # settings of the model that have done their work once there are weights
+
+
+def check_whole(checkpoint: Path, momentum: bool = True) -> None:
+    """Check that every file of a checkpoint is there and as it was written; without `momentum`, those that an evaluation reads.
+
+    Raises:
+        Damaged: one is not.
+        UsageError: another version wrote it, which this one cannot follow.
+    """
+    state = read_state(checkpoint)
+    check_files(checkpoint, without=() if momentum else (MOMENTUM_FILE,))
+    shapes = parameter_shapes(describe(_resolved(checkpoint, state, "model").model))
+    if momentum and state.config["train"].get("momentum") != 0:
+        shapes |= {f"{MOMENTUM}{name}": shape for name, shape in shapes.items()}
+    check_tensors(checkpoint, shapes)
+
+
+def newest_whole(checkpoints: Sequence[Path], momentum: bool = True) -> tuple[Path | None, list[str]]:
+    """The last of these that is whole, and what is wrong with those after it."""
+    faults: list[str] = []
+    for checkpoint in reversed(checkpoints):
+        try:
+            check_whole(checkpoint, momentum)
+        except Damaged as damage:
+            faults.append(str(damage))
+        else:
+            return checkpoint, faults
+    return None, faults
+
+
+def check_usable(checkpoint: Path, momentum: bool = True) -> None:
+    """As `check_whole`, for a checkpoint that a person named: names the one to fall back on, too (UsageError)."""
+    try:
+        check_whole(checkpoint, momentum)
+    except Damaged as damage:
+        older = [other for other in list_checkpoints(checkpoint.parent) if other.name < checkpoint.name]
+        whole, _ = newest_whole(older, momentum)
+        advice = f"the newest whole one before it is {whole}: type that" if whole else "and no older one beside it is whole; type another"
+        raise UsageError(f"{damage}; {advice}") from None
+
+
+def changes(config: Config, checkpoint: Path) -> list[str]:
+    """How the settings of a run differ from those that a checkpoint was written under, a line each; but for what the machine decides."""
+    defaults, now = dict(_flat(asdict(Config()))), dict(_flat(asdict(config)))
+    then = dict(_flat(read_state(checkpoint).config))
+    own = {f"{section}.{key}" for section, keys in OF_THE_MACHINE.items() for key in keys}
+    return [
+        f"{key}: {then.get(key, defaults.get(key, 'not set'))} -> {now.get(key, 'not set')}"
+        for key in (now | then)
+        if key not in own and then.get(key, defaults.get(key, now.get(key))) != now.get(key)
+    ]
 
 
 def config_of_checkpoint(checkpoint: Path) -> dict[str, Any]:
     """The configuration that a checkpoint was written under, but for what the machine decides (UsageError: it is unreadable)."""
-    return _for_any_machine(read_state(checkpoint)["config"])
+    state = read_state(checkpoint)
+    _resolved(checkpoint, state)
+    return _for_any_machine(dict(state.config))
 
 
 def config_of_run(directory: RunDirectory) -> dict[str, Any]:
@@ -35,6 +91,10 @@ def config_of_run(directory: RunDirectory) -> dict[str, Any]:
         config = None
     if not isinstance(config, dict):
         raise UsageError(f"{directory.config} is empty or broken; type -c with the preset of that run, or another --name for a new one")
+    try:
+        resolve(config, [])
+    except UsageError as error:
+        raise UsageError(f"{directory.config} has settings that this version does not take ({error}); type -c with a preset") from None
     return _for_any_machine(config)
 
 
@@ -44,44 +104,61 @@ def check_resume(config: Config, checkpoint: Path, train: ImageSet) -> None:
     check_same_network(config, checkpoint, train)
     if differs := other_mean(config, checkpoint, train):
         raise UsageError(f"{differs}; train on the data as they were, or type data.mean or data.subtract as it was")
-    if config.train.momentum:
-        _check_momentum(config, checkpoint, state["config"])
-    epoch, steps = state["position"] / len(train), config.train.max_steps
+    if config.train.momentum and state.config["train"].get("momentum") == 0:
+        raise UsageError(
+            f"train.momentum={config.train.momentum:g}, but {checkpoint.name} was written under train.momentum=0 and holds no velocities; "
+            "type train.momentum=0, or start a new run"
+        )
+    epoch, steps = state.position / len(train), config.train.max_steps
     more = [f"more --epochs than {config.train.epochs:g}"] if epoch >= config.train.epochs else []
-    if steps is not None and state["step"] >= steps:
+    if steps is not None and state.step >= steps:
         more.append(f"more --max-steps than {steps}")
     if more:
-        place = f"step {state['step']}, epoch {epoch:.2f}"
+        place = f"step {state.step}, epoch {epoch:.2f}"
         raise UsageError(f"{checkpoint.name} is the end of its run ({place}); type {' and '.join(more)} to go on")
 
 
 def other_mean(config: Config, checkpoint: Path, train: ImageSet) -> str | None:
     """How what is subtracted from the images differs from what a checkpoint was trained with; None: it does not."""
-    now, then = Crops.of(config.data, train, config.model.image_size).subtracted, read_state(checkpoint).get("subtracted")
+    now, then = Crops.of(config.data, train, config.model.image_size).subtracted, read_state(checkpoint).subtracted
     return f"{checkpoint.name} was trained with {then} subtracted from the images, but now it is {now}" if then not in (None, now) else None
 
 
 def check_same_network(config: Config, checkpoint: Path, train: ImageSet) -> None:
     """Refuse a checkpoint whose tensors are not those of the network that is configured (UsageError)."""
     state = read_state(checkpoint)
-    wanted, saved = asdict(config.model), asdict(resolve({"model": state["config"]["model"]}, []).model)
-    if changes := ", ".join(f"model.{key}: {saved[key]} -> {value}" for key, value in wanted.items() if value != saved[key]):
-        raise UsageError(f"the model section is not that of {checkpoint.name} ({changes}); leave it as it was, or start a new run")
-    if state["classes"] != train.classes:
+    wanted, saved = network_of(asdict(config.model)), network_of(asdict(_resolved(checkpoint, state, "model").model))
+    if differences := ", ".join(f"model.{key}: {saved[key]} -> {value}" for key, value in wanted.items() if value != saved[key]):
+        raise UsageError(f"the model section is not that of {checkpoint.name} ({differences}); leave it as it was, or start a new run")
+    if state.classes != train.classes:
         raise UsageError(
             f"{checkpoint.name} was trained on other classes than those of the data set; type --data with the set it was trained on"
         )
-    check_tensors(checkpoint, parameter_shapes(describe(config.model)))
 
 
-def _check_momentum(config: Config, checkpoint: Path, saved: Mapping[str, Any]) -> None:
-    train = saved.get("train")
-    if isinstance(train, dict) and train.get("momentum") == 0:
+def network_of(model: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a model section that matter where there are weights already."""
+    return {key: value for key, value in model.items() if key not in SPENT}
+
+
+def _resolved(checkpoint: Path, state: TrainingState, *sections: str) -> Config:
+    """The configuration in a checkpoint, or these sections of it alone (UsageError: it has settings that this version has not)."""
+    try:
+        return resolve({name: state.config[name] for name in sections or state.config}, [])
+    except UsageError as error:
         raise UsageError(
-            f"train.momentum={config.train.momentum:g}, but {checkpoint.name} was written under train.momentum=0 and holds no velocities; "
-            "type train.momentum=0, or start a new run"
-        )
-    check_tensors(checkpoint, {f"momentum.{name}": shape for name, shape in parameter_shapes(describe(config.model)).items()})
+            f"{checkpoint / STATE_FILE} was written by {state.written_by}, with settings that this version does not take ({error}); "
+            "install that version, or type -c with a preset to set everything anew"
+        ) from None
+
+
+def _flat(settings: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted key, value; lists as JSON has them."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{where}{key}.")
+        else:
+            yield f"{where}{key}", list(value) if isinstance(value, tuple) else value
 
 
 def _for_any_machine(config: dict[str, Any]) -> dict[str, Any]:

@@ -10,13 +10,11 @@ from dataclasses import dataclass, field
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.tensor import DTensor
 
 from dist_alexnet.config import Config
 from dist_alexnet.data.batch import Batch
-from dist_alexnet.parallel.placement import interval
 from dist_alexnet.parallel.strategy import Strategy
-from dist_alexnet.training.checkpoint import canonical_tensors
+from dist_alexnet.training.canonical import canonical_tensors, rows_kept
 from dist_alexnet.training.optimizer import VelocitySGD
 from dist_alexnet.training.schedule import Schedule
 
@@ -69,7 +67,7 @@ def train_steps(strategy: Strategy, batches: Iterable[Batch], steps: int) -> Tra
     trace.counted_bytes = strategy.traffic.as_dict(scale=steps)
     trace.predicted_bytes = strategy.predict_traffic(config.train.global_batch).as_dict()
     for name, tensor in canonical_tensors(strategy, network, optimizer).items():
-        trace.tensors[name] = (tensor.to_local() if isinstance(tensor, DTensor) else tensor).clone()
+        trace.tensors[name] = tensor.clone()
         trace.rows[name] = rows_kept(strategy, name)
     return trace
 
@@ -91,14 +89,6 @@ def checksums(batch: Batch) -> dict[int, int]:
     """Row of the global batch -> checksum of its image, bit by bit, and its label."""
     images = batch.images.cpu().permute(0, 2, 3, 1).contiguous().numpy()
     return {int(row): zlib.crc32(image.tobytes(), int(label)) for row, image, label in zip(batch.rows, images, batch.labels, strict=True)}
-
-
-def rows_kept(strategy: Strategy, name: str) -> slice:
-    """Which rows of a canonical tensor a rank keeps."""
-    name_of_layer = name.removeprefix("momentum.").partition(".")[0]
-    layer = next(layer for layer in strategy.layers if layer.name == name_of_layer)
-    placement = strategy.momentum(layer) if name.startswith("momentum.") else strategy.stored(layer)
-    return interval(layer.out_channels, placement, strategy.mesh, strategy.coordinate)
 
 
 def _sum_over_ranks(loss: Tensor, ranks: int) -> float:

@@ -13,20 +13,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors.torch import load_file
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 END = "step-00000012"  # 96 images, batch 16, 2 epochs
 
 
 def tensors(run: Path, checkpoint: str = END) -> dict[str, torch.Tensor]:
-    """Canonical tensors of a checkpoint, its shards joined by rank."""
-    joined: dict[str, list[torch.Tensor]] = {}
-    for file in sorted((run / "checkpoints" / checkpoint).glob("*.safetensors")):
-        with safe_open(file, framework="pt") as shard:
-            for name in shard.keys():  # noqa: SIM118 - not a dict
-                joined.setdefault(name, []).append(shard.get_tensor(name))
-    return {name: torch.cat(parts) for name, parts in joined.items()}
+    """Weights and momentum of a checkpoint."""
+    folder = run / "checkpoints" / checkpoint
+    return load_file(folder / "model.safetensors") | load_file(folder / "optimizer" / "momentum.safetensors")
 
 
 def records(run: Path, kind: str) -> list[dict[str, object]]:

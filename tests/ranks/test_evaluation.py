@@ -16,11 +16,12 @@ from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.conformance import TINY, configure, variants
 from dist_alexnet.testing.ranks import run_on_ranks
-from dist_alexnet.training import checkpoint
 from dist_alexnet.training.agreement import Agreement
+from dist_alexnet.training.checkpoint import save
 from dist_alexnet.training.evaluation import evaluate
 from dist_alexnet.training.optimizer import VelocitySGD
 from dist_alexnet.training.rank import connect_strategy
+from dist_alexnet.training.state import TrainingState
 from dist_alexnet.training.worker import load_network
 
 STRATEGIES = ("channel_split", "ddp", "fsdp", "hybrid", "one_weird_trick", "pipeline", "single")
@@ -62,8 +63,8 @@ def save_networks(world: World, folder: Path) -> None:
         strategy = connect_strategy(with_seed(configure("single", model=TINY), seed), world)
         network = strategy.build()
         optimizer = VelocitySGD(strategy.updated(network), strategy.config.train)
-        state = checkpoint.TrainingState(seed, 0, 0, optimizer.scalars(), {}, {}, {}, [], "")
-        checkpoint.save(folder, strategy, network, optimizer, state)
+        state = TrainingState(seed, 0, 0, optimizer.scalars(), {}, {}, {}, [], "")
+        save(folder, strategy, network, optimizer, state)
 
 
 def evaluate_cases(world: World, folder: Path, configs: list[Config]) -> list[list[dict[str, Any]]]:

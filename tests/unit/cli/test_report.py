@@ -62,8 +62,8 @@ def test_the_live_line_loses_whole_numbers_and_never_the_times(
 def test_names_are_shown_as_they_are(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     config = Config(launch=LaunchConfig(name="local", workers=1, device="cpu"))
     job = SimpleNamespace(config=config, directory=SimpleNamespace(path=Path("runs") / name))
-    unread = ["2 file(s) passed over"]
-    prepared: Any = SimpleNamespace(job=job, plan=plan(config), source=f"{name}.yaml", train_images=1, val_images=1, passed_over=unread)
+    said: dict[str, Any] = {"passed_over": ["2 file(s) passed over"], "notes": []}
+    prepared: Any = SimpleNamespace(job=job, plan=plan(config), source=f"{name}.yaml", train_images=1, val_images=1, **said)
     report = RunReport(as_json=False)
     report.header(prepared)
     report.say(f"written to {name}")

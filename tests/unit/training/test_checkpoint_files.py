@@ -1,89 +1,178 @@
-"""Checkpoints seen from outside: what is missing or cut short is named."""
+"""Checkpoints seen from outside: what is missing, cut short, changed or of another version is named, and what to fall back on."""
 
 import json
+import shutil
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-import torch
-from safetensors.torch import save_file
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.training.checkpoint_files import check_tensors, find_checkpoint, folder_name, list_checkpoints, read_state
+from dist_alexnet.training.checkpoint_files import find_checkpoint, folder_name, list_checkpoints
+from dist_alexnet.training.resume import check_usable, check_whole, newest_whole
+from dist_alexnet.training.state import Damaged, read_state
+from dist_alexnet.training.tensor_headers import check_tensors
+from tests.unit.training.asking import TINY, as_format_1, ask, write_checkpoint
 
-SHAPES = {"conv1.weight": (8, 3, 2, 2), "conv1.bias": (8,)}
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder with the checkpoints of steps 7 and 9."""
+    folder = tmp_path_factory.mktemp("written")
+    (folder / "tiny.yaml").write_text(json.dumps(TINY))
+    prepared = ask(folder, str(folder / "tiny.yaml"))
+    for step in (7, 9):
+        write_checkpoint(prepared, step)
+    return prepared.job.directory.path
 
 
 @pytest.fixture
-def checkpoint(tmp_path: Path) -> Path:
-    """A checkpoint of one layer in two shards, in a run folder with an unfinished newer one."""
-    folder = tmp_path / "run" / "checkpoints" / folder_name(7)
-    folder.mkdir(parents=True)
-    for number in range(2):
-        save_file({"conv1.weight": torch.zeros(4, 3, 2, 2), "conv1.bias": torch.zeros(4)}, folder / f"shard-{number}.safetensors")
-    (folder / "state.json").write_text(json.dumps({"step": 7, "position": 56, "config": {"model": {}}, "classes": []}))
-    (folder.parent / folder_name(9)).mkdir()
-    return folder
+def run(written: Path, tmp_path: Path) -> Path:
+    shutil.copytree(written, tmp_path / "run")
+    return tmp_path / "run"
 
 
-def test_shards_together_make_the_tensors(checkpoint: Path) -> None:
-    check_tensors(checkpoint, SHAPES)
-    assert read_state(checkpoint)["step"] == 7
+@pytest.fixture
+def checkpoint(run: Path) -> Path:
+    return run / "checkpoints" / folder_name(9)
 
 
-def test_the_newest_complete_one_is_found(checkpoint: Path) -> None:
-    run = checkpoint.parent.parent
-    assert list_checkpoints(checkpoint.parent) == [checkpoint]
+def change(checkpoint: Path, how: Callable[[dict[str, Any]], Any]) -> None:
+    state = json.loads((checkpoint / "state.json").read_text())
+    how(state)
+    (checkpoint / "state.json").write_text(json.dumps(state))
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_whole_one_of_either_format(checkpoint: Path, number: int) -> None:
+    if number == 1:
+        as_format_1(checkpoint)
+    check_whole(checkpoint)
+    assert (read_state(checkpoint).step, read_state(checkpoint).format) == (9, number)
+
+
+def test_the_newest_complete_one_is_found(run: Path, checkpoint: Path) -> None:
+    older = checkpoint.with_name(folder_name(7))
+    for name in ("step-00000011", ".unfinished-step-00000012", "step-9.old", "step-00000010.bak"):
+        (checkpoint.parent / name).mkdir()
+        if name[-1] != "1":
+            shutil.copy(checkpoint / "state.json", checkpoint.parent / name)
+    assert list_checkpoints(checkpoint.parent) == [older, checkpoint], "and what somebody put aside is none"
     assert find_checkpoint(run) == find_checkpoint(run / "checkpoints") == find_checkpoint(checkpoint) == checkpoint
+    (checkpoint.parent / "step-100000000").mkdir()
+    shutil.copy(checkpoint / "state.json", checkpoint.parent / "step-100000000")
+    assert find_checkpoint(run).name == "step-100000000", "by number, not by letters"
 
 
 def test_no_checkpoint_at_all(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no complete checkpoint in"):
-        find_checkpoint(tmp_path)
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file", tmp_path / "nowhere"):
+        with pytest.raises(UsageError, match="no complete checkpoint in"):
+            find_checkpoint(path)
+    with pytest.raises(UsageError, match="cannot look for checkpoints in .*file: Not a directory"):
+        list_checkpoints(tmp_path / "file")
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "optimizer/momentum.safetensors"])
+def test_a_byte_that_flipped_and_a_file_that_is_gone(checkpoint: Path, file: str) -> None:
+    content = bytearray((checkpoint / file).read_bytes())
+    content[-5] ^= 1
+    (checkpoint / file).write_bytes(content)
+    with pytest.raises(
+        UsageError, match=f"step-00000009/{file} is not as it was written: .*SHA-256 .* whole one before it is .*00007: type"
+    ):
+        check_usable(checkpoint)
+    (checkpoint / file).unlink()
+    with pytest.raises(UsageError, match=f"step-00000009/{file} cannot be read .No such file"):
+        check_usable(checkpoint)
+    whole, faults = newest_whole(list_checkpoints(checkpoint.parent))
+    assert (whole, len(faults)) == (checkpoint.with_name(folder_name(7)), 1)
+    if file.startswith("optimizer"):
+        check_usable(checkpoint, momentum=False)
+
+
+def test_no_older_one_is_whole_either(run: Path) -> None:
+    for checkpoint in list_checkpoints(run / "checkpoints"):
+        (checkpoint / "model.safetensors").unlink()
+    with pytest.raises(UsageError, match="and no older one beside it is whole; type another"):
+        check_usable(find_checkpoint(run))
+    whole, faults = newest_whole(list_checkpoints(run / "checkpoints"))
+    assert (whole, len(faults)) == (None, 2)
 
 
 @pytest.mark.parametrize("size", [0, 4, 20, -1])
-def test_a_truncated_file_is_named(checkpoint: Path, size: int) -> None:
-    file = checkpoint / "shard-1.safetensors"
+def test_a_truncated_part_of_format_1_is_named(checkpoint: Path, size: int) -> None:
+    as_format_1(checkpoint)
+    file = sorted(checkpoint.glob("*.safetensors"))[1]
     file.write_bytes(file.read_bytes()[:size])
-    with pytest.raises(UsageError, match=r"shard-1.safetensors .*(truncated|cut short)"):
-        check_tensors(checkpoint, SHAPES)
+    with pytest.raises(Damaged, match=r"shard-00002-\S+ .*(truncated|cut short)"):
+        check_whole(checkpoint)
 
 
-def test_a_missing_shard_shows_in_the_shape(checkpoint: Path) -> None:
-    (checkpoint / "shard-0.safetensors").unlink()
-    with pytest.raises(UsageError, match=r"conv1.weight of shape \[4, 3, 2, 2\], this run needs \[8, 3, 2, 2\]"):
-        check_tensors(checkpoint, SHAPES)
+@pytest.mark.parametrize(("part", "message"), [(0, "lacks rows of conv1.weight from 0 on"), (1, "lacks rows of conv1.weight from 4 on")])
+def test_a_missing_part_of_format_1_is_no_other_network(checkpoint: Path, part: int, message: str) -> None:
+    as_format_1(checkpoint)
+    sorted(checkpoint.glob("*.safetensors"))[part].unlink()
+    with pytest.raises(Damaged, match=f"{message}: a file of it is missing"):
+        check_whole(checkpoint)
 
 
-def test_a_missing_tensor_is_named(checkpoint: Path) -> None:
-    with pytest.raises(UsageError, match="lacks conv2.weight"):
-        check_tensors(checkpoint, {"conv2.weight": (1,)})
+def test_tensors_of_another_network_are_named(checkpoint: Path) -> None:
+    with pytest.raises(Damaged, match="lacks conv9.weight"):
+        check_tensors(checkpoint, {"conv9.weight": (1,)})
+    with pytest.raises(Damaged, match=r"has conv1.bias of shape \[8\], this run needs \[4\]: another model section"):
+        check_tensors(checkpoint, {"conv1.bias": (4,)})
 
 
 @pytest.mark.parametrize(
-    "header", [b"[]", b"3", b'{"a": 1}', b'{"a": {"data_offsets": [0, 0]}}', b'{"a": {"data_offsets": 1, "shape": []}}']
+    "header", [b"[]", b"3", b'{"a": 1}', b"[" * 100_000, b'{"a": {"data_offsets": [0, 0]}}', b'{"a": {"data_offsets": 1, "shape": []}}']
 )
 def test_a_header_that_describes_no_tensors(checkpoint: Path, header: bytes) -> None:
-    (checkpoint / "shard-1.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
-    with pytest.raises(UsageError, match=r"shard-1.safetensors is not a safetensors file, or cut short"):
-        check_tensors(checkpoint, SHAPES)
+    (checkpoint / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    with pytest.raises(Damaged, match="model.safetensors is not a safetensors file, or cut short"):
+        check_tensors(checkpoint, {"conv1.bias": (8,)})
 
 
-UNREADABLE = {
-    "empty": "",
-    "no object": "[1]",
-    "cut short": "{",
-    "no position": '{"step": 1, "config": {"model": {}}, "classes": []}',
-    "step is text": '{"step": "1", "position": 2, "config": {"model": {}}, "classes": []}',
-    "config is a number": '{"step": 1, "position": 2, "config": 3, "classes": []}',
-    "no model": '{"step": 1, "position": 2, "config": {}, "classes": []}',
-    "no classes": '{"step": 1, "position": 2, "config": {"model": {}}}',
+def test_a_format_that_is_not_known_yet(checkpoint: Path) -> None:
+    change(checkpoint, lambda state: state.update(format=99, versions={"dist-alexnet": "7.1"}))
+    with pytest.raises(UsageError, match="is of format 99, written by dist-alexnet 7.1, and this version reads up to 2; install that"):
+        newest_whole([checkpoint])
+
+
+def test_a_setting_that_is_not_known_here(checkpoint: Path) -> None:
+    change(checkpoint, lambda state: state["config"]["model"].update(old_setting=3))
+    with pytest.raises(UsageError, match="state.json was written by dist-alexnet 0.1.0, with settings that .*old_setting.*; install"):
+        check_usable(checkpoint)
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "{", "[" * 100_000, "\udcff"])
+def test_an_unreadable_state_is_named(checkpoint: Path, content: str) -> None:
+    (checkpoint / "state.json").write_bytes(content.encode(errors="surrogateescape"))
+    with pytest.raises(UsageError, match="has no readable state.json .*; the newest whole one before it is .*00007"):
+        check_usable(checkpoint)
+
+
+MISFITS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "position is missing": lambda state: state.pop("position"),
+    "step is '1'": lambda state: state.update(step="1"),
+    "step is True": lambda state: state.update(step=True),
+    "step is negative": lambda state: state.update(step=-1),
+    "config is no object": lambda state: state.update(config=3),
+    "config.model is missing": lambda state: state.update(config={}),
+    "classes is missing": lambda state: state.pop("classes"),
+    "schedule.drops is None": lambda state: state["schedule"].update(drops=None),
+    "it says NaN": lambda state: state["schedule"].update(best_error=float("nan")),
+    "optimizer.last_lr.conv is missing": lambda state: state["optimizer"]["last_lr"].pop("conv"),
+    "validation.loss is missing": lambda state: state.update(validation={"top1_error": 0.5, "top5_error": 0.1}),
+    "files is missing": lambda state: state.pop("files"),
+    "its format is 'two'": lambda state: state.update(format="two"),
 }
 
 
-@pytest.mark.parametrize("content", UNREADABLE.values(), ids=UNREADABLE)
-def test_an_unreadable_state_is_named(checkpoint: Path, content: str) -> None:
-    (checkpoint / "state.json").write_text(content)
-    with pytest.raises(UsageError, match=r"has no readable state.json"):
+@pytest.mark.parametrize("told", MISFITS)
+def test_a_state_that_does_not_fit_says_what(checkpoint: Path, told: str) -> None:
+    change(checkpoint, MISFITS[told])
+    with pytest.raises(Damaged, match=rf"has no readable state.json \({told}\)"):
         read_state(checkpoint)

@@ -26,6 +26,11 @@ def gradients(step: int) -> dict[str, torch.Tensor]:
     return {n: torch.randn(s, generator=generator, dtype=torch.float64) for n, s in (("weight", (2, 3)), ("bias", (2,)))}
 
 
+def paper_rates(optimizer: VelocitySGD) -> dict[str, float]:
+    """Of the step before, for each parameter, as a checkpoint has them."""
+    return {name: optimizer.scalars()["last_lr"]["linear"] for name in ("weight", "bias")}
+
+
 def test_learning_rate_is_inside_the_velocity() -> None:
     """v <- 0.9 v - 0.0005 lr w - lr g;  w <- w + v (section 5); biases at twice the rate and without decay. Differs from torch's own
     SGD where the rate changes."""
@@ -40,6 +45,9 @@ def test_learning_rate_is_inside_the_velocity() -> None:
             velocities[name] = 0.9 * velocities[name] - decay * rate * weights[name] - rate * gradient
             weights[name] = weights[name] + velocities[name]
         optimizer.step_at(lr)
+        rates = {name: rate * factor for (name, rate), factor in zip(paper_rates(optimizer).items(), (1.0, 2.0), strict=True)}
+        for name, u in optimizer.buffers().items():  # docs/checkpoints.md: how `momentum` becomes the velocity of the paper
+            torch.testing.assert_close(-rates[name] * u, velocities[name], rtol=1e-12, atol=1e-14)
     for name, parameter in toy.named_parameters():
         torch.testing.assert_close(parameter.detach(), weights[name], rtol=1e-12, atol=1e-14)
 

@@ -76,9 +76,14 @@ def test_a_setting_that_is_typed_is_that_of_all(tmp_path: Path, two: list[Path])
     assert evaluation(tmp_path, two, "data.std=32").job.config.data.std == 32
 
 
+def test_what_cannot_matter_where_there_are_weights_does_not_hinder(tmp_path: Path, two: list[Path]) -> None:
+    change(two[1], lambda state: state["config"]["model"].update(init="code"))
+    assert evaluation(tmp_path, two).job.checkpoints == tuple(two)
+
+
 def test_every_checkpoint_must_be_whole(tmp_path: Path, two: list[Path]) -> None:
-    (two[1] / "shard-0.safetensors").unlink()
-    with pytest.raises(UsageError, match=r"runs/b/\S+ lacks conv1.weight"):
+    (two[1] / "model.safetensors").unlink()
+    with pytest.raises(UsageError, match=r"runs/b/\S+/model.safetensors cannot be read"):
         evaluation(tmp_path, two)
     with pytest.raises(UsageError, match="no complete checkpoint in .*nowhere; give a checkpoint"):
         evaluation(tmp_path, [two[0], tmp_path / "nowhere"])

@@ -35,8 +35,9 @@ def test_resume_with_another_model_names_what_changed(tmp_path: Path, preset: st
     checkpoint = write_checkpoint(ask(tmp_path, preset, name="old"))
     with pytest.raises(UsageError, match="the model section is not that of step-00000001 .*model.lrn: paper -> code"):
         ask(tmp_path, None, "model.lrn=code", name="new", resume=str(checkpoint))
-    (checkpoint / "shard-0.safetensors").unlink()
-    with pytest.raises(UsageError, match="lacks conv1.weight: another network, or a file of it is missing"):
+    ask(tmp_path, None, "model.init=code", name="init", resume=str(checkpoint)).lock.close()  # there are weights already
+    (checkpoint / "model.safetensors").unlink()
+    with pytest.raises(UsageError, match="model.safetensors cannot be read"):
         ask(tmp_path, None, name="new", resume=str(checkpoint))
 
 
@@ -103,3 +104,79 @@ def test_a_run_does_not_go_back_to_an_older_checkpoint_of_its_own(tmp_path: Path
     with pytest.raises(UsageError, match="x has newer checkpoints than step-00000001; type another --name to branch off there"):
         ask(tmp_path, None, resume=str(older))
     assert ask(tmp_path, None, resume=str(newer)).job.resume == newer
+
+
+def test_auto_says_that_there_is_nothing_to_resume(tmp_path: Path, preset: str) -> None:
+    started = ask(tmp_path, preset, name="first", resume="auto")
+    assert started.notes == ["nothing to resume: no run is called first here, so this is a new one"]
+    started.lock.close()
+    mistyped = ask(tmp_path, preset, name="fisrt", resume="auto")
+    assert mistyped.notes[0].endswith("so this is a new one; there are first; did you mean 'first'?")
+    again = ask(tmp_path, None, name="first", resume="auto")
+    assert again.notes == ["first has no checkpoint yet: it starts at step 0, with the settings that it had unless you type others"]
+
+
+def test_auto_falls_back_on_the_newest_whole_checkpoint(tmp_path: Path, preset: str) -> None:
+    prepared = ask(tmp_path, preset)
+    older, newer = (write_checkpoint(prepared, step) for step in (1, 2))
+    (newer / "model.safetensors").write_bytes(b"")
+    resumed = ask(tmp_path, None, resume="auto")
+    assert resumed.job.resume == older
+    assert resumed.notes[0].endswith(": falling back on step-00000001")
+    assert "step-00000002/model.safetensors is not as it was written" in resumed.notes[0]
+    resumed.lock.close()
+    (older / "state.json").write_text("")
+    newer.joinpath("state.json").write_text("")
+    with pytest.raises(UsageError, match="no checkpoint of x is whole .*; type another --name, or move .*checkpoints away"):
+        ask(tmp_path, None, resume="auto")
+
+
+def test_what_differs_from_the_run_is_said_and_the_old_settings_stay(tmp_path: Path, preset: str) -> None:
+    write_checkpoint(ask(tmp_path, preset, "train.lr=0.02", "strategy.options.fc8=first"))
+    config = tmp_path / "runs" / "x" / "config.yaml"
+    before = config.read_text()
+    same = ask(tmp_path, None, "launch.threads=1", resume="auto")
+    assert same.notes == []
+    same.lock.close()
+    assert not config.with_name("config-2.yaml").exists()
+    resumed = ask(tmp_path, preset, "train.seed=5", resume="auto")
+    assert resumed.notes == [
+        f"not as in step-00000001: {change}"
+        for change in ("train.seed: 0 -> 5", "train.lr: 0.02 -> 0.01", "strategy.options.fc8: first -> split")
+    ]
+    assert before in [path.read_text() for path in config.parent.glob("config-*.yaml")]
+    assert yaml.safe_load(config.read_text())["train"]["lr"] == 0.01
+
+
+def test_a_run_is_stored_so_that_it_resumes_from_anywhere(tmp_path: Path, preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = ask(tmp_path, preset, name="old").job.data
+    monkeypatch.chdir(data.parent)
+    checkpoint = write_checkpoint(ask(tmp_path, preset, f"data.path={data.name}"))
+    stored = json.loads((checkpoint / "state.json").read_text())["config"]
+    assert stored["data"]["path"] == str(data)
+    assert stored["strategy"]["options"] == {"fc8": "split", "wire": "full", "overlap": True}, "also those that were not typed"
+    monkeypatch.chdir(tmp_path)
+    assert ask(tmp_path, None, resume="auto").job.data == data
+
+
+def test_settings_of_another_version_are_not_laid_to_the_person(tmp_path: Path, preset: str) -> None:
+    checkpoint = write_checkpoint(ask(tmp_path, preset), train={"old_setting": 3})
+    with pytest.raises(
+        UsageError, match="state.json was written by dist-alexnet 0.1.0, with settings .*old_setting.*; install that version"
+    ):
+        ask(tmp_path, None, name="new", resume=str(checkpoint))
+    anew = ask(tmp_path, preset, name="new", resume=str(checkpoint))
+    assert "not as in step-00000001: train.old_setting: 3 -> not set" in anew.notes
+
+
+def test_a_run_that_is_reached_by_a_link_is_the_same_run(tmp_path: Path, preset: str) -> None:
+    checkpoint = write_checkpoint(ask(tmp_path, preset))
+    (tmp_path / "link").symlink_to(tmp_path / "runs" / "x")
+    assert ask(tmp_path, None, resume=str(tmp_path / "link" / "checkpoints" / checkpoint.name)).job.resume
+
+
+def test_checkpoints_that_are_a_file(tmp_path: Path, preset: str) -> None:
+    ask(tmp_path, preset).lock.close()
+    (tmp_path / "runs" / "x" / "checkpoints").touch()
+    with pytest.raises(UsageError, match="cannot look for checkpoints in .*x/checkpoints: Not a directory"):
+        ask(tmp_path, None, resume="auto")
