@@ -19,6 +19,7 @@ class Fit:
     ranks: int
     cuda: bool
     per_rank: dict[str, float]  # resources
+    threads: int  # of each; 0: the cores of its node, shared
     address: str | None  # of a cluster; None: a Ray of its own
     gpus: int  # for a Ray of its own
     home: Path  # for a Ray of its own
@@ -55,7 +56,7 @@ class Fit:
 
         trainer = DataParallelTrainer(
             partial(run_rank, self.function, self.kill_request, self.address is None),
-            backend_config=RankConfig(),
+            backend_config=RankConfig(self.threads),
             scaling_config=ScalingConfig(
                 num_workers=self.ranks,
                 use_gpu=self.cuda,

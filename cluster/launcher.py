@@ -34,6 +34,11 @@ class RayLauncher(Launcher):
         self._kill_request: Path | None = None
         self._apart: Apart | None = None  # while a run lasts
 
+    @property
+    def is_local(self) -> bool:
+        """With a Ray of its own."""
+        return not self._address
+
     def cuda_devices(self) -> int:
         """GPUs of the cluster, or, for a Ray of its own, the devices that torch sees."""
         if self._address:
@@ -100,6 +105,7 @@ class RayLauncher(Launcher):
             ranks=self.config.ranks,
             cuda=cuda,
             per_rank=self._per_rank(),
+            threads=self.config.threads,
             address=self._address,
             gpus=min(self.config.ranks, self.cuda_devices()) if cuda and not self._address else 0,
             home=home,

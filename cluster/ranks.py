@@ -17,25 +17,32 @@ import ray
 import ray.train
 from ray.train.backend import Backend, BackendConfig
 
+from dist_alexnet.cores import share_of_cores, thread_variables
 from dist_alexnet.training.fate import die_with_parent
 
 POLL_S = 0.2
 
 
 class RankBackend(Backend):
-    """Sets the five variables that a rank reads."""
+    """Sets the five variables that a rank reads, and how many threads its libraries use when they are loaded."""
 
     share_cuda_visible_devices = True  # a rank sees the devices of all ranks on its node: device LOCAL_RANK exists and is its own
 
     def on_start(self, worker_group, backend_config) -> None:  # type: ignore[no-untyped-def]  # Ray has no public type for the group
         """Called in the controller once all processes are up."""
         address, port = worker_group.execute_single(0, _free_address)
-        worker_group.execute(_set_environment, address, port)
+        worker_group.execute(_set_environment, address, port, backend_config.threads)
 
 
 @dataclass
 class RankConfig(BackendConfig):
-    """Chooses RankBackend."""
+    """Chooses RankBackend.
+
+    Args:
+        threads: of each rank; 0: the cores of its node, shared.
+    """
+
+    threads: int = 0
 
     @property
     def backend_cls(self) -> type[Backend]:
@@ -68,8 +75,9 @@ def _free_address() -> tuple[str, int]:
         return ray.util.get_node_ip_address(), probe.getsockname()[1]  # type: ignore[no-untyped-call]
 
 
-def _set_environment(address: str, port: int) -> None:
+def _set_environment(address: str, port: int, threads: int) -> None:
     context = ray.train.get_context()
+    os.environ.update(thread_variables(threads or share_of_cores(context.get_local_world_size())))  # Ray says 1
     os.environ["RANK"] = str(context.get_world_rank())
     os.environ["WORLD_SIZE"] = str(context.get_world_size())
     os.environ["LOCAL_RANK"] = str(context.get_local_rank())

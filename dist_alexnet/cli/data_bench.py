@@ -1,7 +1,6 @@
 """`dist-alexnet data bench`: how fast images come, and what network that can feed."""
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,6 +10,7 @@ import typer
 from dist_alexnet.cli import options
 from dist_alexnet.cli.progress import progress_bar
 from dist_alexnet.config import UsageError
+from dist_alexnet.cores import available_cores
 
 if TYPE_CHECKING:
     from dist_alexnet.config import Config
@@ -94,7 +94,7 @@ def _settle(data: Path, typed: list[str], threads: list[int]) -> "tuple[ImageSet
 
 
 def _threads(typed: str | None) -> list[int]:
-    cores = os.cpu_count() or 1
+    cores = available_cores()
     if typed is None:
         return sorted({cores, *(2**power for power in range(cores.bit_length()) if 2**power < cores)})
     numbers = [int(word) if word.strip().isdecimal() else 0 for word in typed.split(",")]

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Column, Table
 from rich.text import Text
 
+from dist_alexnet.cores import available_cores, share_of_cores
 from dist_alexnet.telemetry.clock import PHASES
 from dist_alexnet.training.job import TrainingFailed
 from dist_alexnet.training.prepare import Prepared
@@ -61,10 +62,7 @@ class RunReport:
         table = Table.grid(padding=(0, 2))
         for label, value in (
             ("strategy", f"{plan.strategy} ({mesh})"),
-            (
-                "ranks",
-                f"{len(plan.rows)} on {config.launch.device}, {config.launch.threads} thread(s) each, started by {config.launch.name}",
-            ),
+            ("ranks", f"{len(plan.rows)} on {config.launch.device}, {_threads(prepared)}, started by {config.launch.name}"),
             ("batch", f"{plan.global_batch} global, {rows} rows per rank"),
             ("parameters", f"{sum(layer.parameters for layer in plan.layers):,}; per rank {', '.join(f'{n:,}' for n in plan.parameters)}"),
             ("data", f"{prepared.train_images:,} training and {prepared.val_images:,} validation images, {config.model.classes} classes"),
@@ -76,6 +74,8 @@ class RunReport:
         self._console.print(table)
         for note in prepared.notes:
             self.say(note)
+        if crowd := _crowd(prepared):
+            self.say(crowd)
         if config.launch.share_device:
             self.say(f"{config.launch.workers} ranks may share CUDA devices, over gloo: to show correctness, not for speed")
         if config.launch.device == "cpu":
@@ -134,6 +134,22 @@ class RunReport:
             self._progress.update(task, description=description, total=self._epochs, completed=record["epoch"], numbers=fitting)
         else:
             self.say(f"epoch {record['epoch']:6.2f}  step {record['step']:6d}  {'  '.join(numbers)}")
+
+
+def _threads(prepared: Prepared) -> str:
+    launch = prepared.job.config.launch
+    if prepared.launcher.is_local or launch.threads:
+        return f"{launch.threads or share_of_cores(launch.ranks)} thread(s) each"
+    return "the cores of each node shared by its ranks"
+
+
+def _crowd(prepared: Prepared) -> str:
+    """More threads than cores, in words; empty where there are not, or nobody knows."""
+    launch, cores = prepared.job.config.launch, available_cores()
+    threads = launch.ranks * (launch.threads or share_of_cores(launch.ranks))
+    if not prepared.launcher.is_local or threads <= cores:
+        return ""
+    return f"{launch.ranks} ranks with {threads} threads share {cores} core(s) here: right, but slower than --gpus {cores} or fewer"
 
 
 def _fitting(numbers: list[str], room: int) -> str:

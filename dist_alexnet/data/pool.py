@@ -10,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from dist_alexnet.config import UsageError
+from dist_alexnet.cores import available_cores, thread_variables
 from dist_alexnet.surroundings import check_processes
 
 Result = TypeVar("Result")
@@ -28,7 +29,7 @@ def in_order(function: Callable[..., Result], work: Iterable[tuple[Any, ...]], p
         return
     check_processes()
     waiting: deque[Future[Result]] = deque()
-    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_leave_interrupts_to_the_parent)
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_begin)
     try:
         for arguments in work:
             waiting.append(pool.submit(function, *arguments))
@@ -47,11 +48,13 @@ def in_order(function: Callable[..., Result], work: Iterable[tuple[Any, ...]], p
 
 def settle_workers(workers: int | None) -> int:
     """As many processes as asked for, by default one per core (UsageError: that makes no sense)."""
-    workers = workers if workers is not None else os.cpu_count() or 1
+    workers = workers if workers is not None else available_cores()
     if not 1 <= workers <= MAX_WORKERS:
         raise UsageError(f"--workers {workers}: must be from 1 to {MAX_WORKERS:,}")
     return workers
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def _begin() -> None:
+    """Leave interrupts to the parent, and the other cores to the other processes; torch is loaded with the first piece of work."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.update(thread_variables(1))

@@ -7,22 +7,19 @@ per output. Numbers: benchmarks/fused_block.
 Importing this module imports numba and compiles the kernels (or loads them from the cache on disk); `block.py` does so on first use.
 """
 
-from threading import Lock
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from typing import Any
 
-import numba
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from dist_alexnet.cores import available_cores
 from dist_alexnet.model import fused_kernels
 from dist_alexnet.model.layers import LRN_K, pooled_size
 from dist_alexnet.model.normalization import check_towers
-
-# numba's last resort among its threading layers, workqueue, ends the process when two Python threads launch at once.
-_one_launch_at_a_time = Lock()
 
 
 def fused_relu_lrn_pool(x: Tensor, towers: int, alpha: float | None) -> Tensor:
@@ -81,7 +78,22 @@ def _channels_last(x: Tensor) -> Tensor:
 
 
 def _launch(kernel: Any, towers: int, alpha: float | None, *arrays: Tensor) -> None:
-    views: list[NDArray[Any]] = [array.numpy() for array in arrays]
-    with _one_launch_at_a_time:
-        numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
-        kernel(towers, alpha is not None, np.float32(alpha or 0), np.float32(LRN_K), *views)
+    """Run a kernel over all images, which are cut into as many pieces as there are threads; this one takes the first."""
+    images = len(arrays[0])
+    pieces = max(1, min(torch.get_num_threads(), available_cores(), images))
+    run = partial(kernel, towers, alpha is not None, np.float32(alpha or 0), np.float32(LRN_K))
+    own, *others = zip(*(np.array_split(array.numpy(), pieces) for array in arrays), strict=True)
+    waiting = [_helpers().submit(run, *piece) for piece in others]
+    run(*own)
+    for each in waiting:
+        each.result()
+
+
+@cache
+def _helpers() -> ThreadPoolExecutor:
+    """Threads of our own. numba's come from OpenMP and set the number of threads of torch as well, to all cores of the machine.
+
+    From then on every operator of a rank ran on all of them, and its barriers spun: a third to a half of all forward passes of two ranks on
+    two cores took three to four times as long (2026-11, numba 0.68). numba's other pools end the process where two threads launch at once.
+    """
+    return ThreadPoolExecutor(available_cores(), thread_name_prefix="fused")

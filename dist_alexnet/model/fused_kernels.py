@@ -1,6 +1,6 @@
 """The loops of the fused op, compiled by numba. Only `fused.py` calls them. To be read from the bottom: numba compiles while importing.
 
-Each image is worked on by one thread, row by row, in scratch rows that stay in cache. A scratch row is flat, with two zeros around the
+Each image is worked on row by row, in scratch rows that stay in cache. A scratch row is flat, with two zeros around the
 channels of each tower of each pixel, so that the window of five needs no branch at a tower's ends and the arithmetic is one long loop
 that the compiler vectorises. With two towers of n channels:
 
@@ -20,7 +20,7 @@ Letters: B images, H W sides of the input, h w sides of the output, C channels. 
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 from dist_alexnet.compiled import compiled
@@ -182,9 +182,10 @@ def _backward_image(towers: int, lrn: bool, alpha: float, k: float, x: Floats, p
 
 
 # One signature each: compiled once, while importing, and two processes that fill the cache at the same time write the same entry.
+# Without the interpreter's lock, and without numba's own threads (fused.py says why).
 @compiled(
     "void(int64, boolean, float32, float32, float32[:,:,:,::1], float32[:,:,:,::1], uint8[:,:,:,::1])",
-    parallel=True,
+    nogil=True,
     error_model="numpy",
 )
 def forward(towers: int, lrn: bool, alpha: float, k: float, x: Floats, pooled: Floats, position: Bytes) -> None:
@@ -192,16 +193,16 @@ def forward(towers: int, lrn: bool, alpha: float, k: float, x: Floats, pooled: F
 
     `position` is 3 * row + column, in its window, of the first maximum in row-major order.
     """
-    for image in prange(len(x)):
+    for image in range(len(x)):
         _forward_image(towers, lrn, alpha, k, x[image], pooled[image], position[image])
 
 
 @compiled(
     "void(int64, boolean, float32, float32, float32[:,:,:,::1], uint8[:,:,:,::1], float32[:,:,:,::1], float32[:,:,:,::1])",
-    parallel=True,
+    nogil=True,
     error_model="numpy",
 )
 def backward(towers: int, lrn: bool, alpha: float, k: float, x: Floats, position: Bytes, grad_pooled: Floats, grad: Floats) -> None:
     """Fill `grad` [B, H, W, C] from what `forward` read and left and from `grad_pooled` [B, h, w, C]."""
-    for image in prange(len(x)):
+    for image in range(len(x)):
         _backward_image(towers, lrn, alpha, k, x[image], position[image], grad_pooled[image], grad[image])

@@ -30,6 +30,11 @@ class World:
             return World(rank, world_size)
         return World(rank, world_size, torch.device("cuda", local % torch.cuda.device_count() if share_device else local))
 
+    @property
+    def ranks_on_node(self) -> int:
+        """Ranks on the node of this one; all of them where no process has asked."""
+        return self.nodes.count(self.nodes[self.rank]) if self.nodes else self.world_size
+
     def divided_groups(self, size: int) -> str:
         """If a group of `size` neighbouring ranks spans two nodes: where each rank is, in words; empty if none does, or nobody knows."""
         if all(node == self.nodes[rank - rank % size] for rank, node in enumerate(self.nodes)):

@@ -18,6 +18,11 @@ class Launcher(ABC):
     def validate(self) -> None:
         """Refuse, before anything is started, what cannot be given (UsageError): more GPUs than there are, an unreachable cluster."""
 
+    @property
+    def is_local(self) -> bool:
+        """Whether all ranks will run on this machine."""
+        return True
+
     @abstractmethod
     def cuda_devices(self) -> int:
         """CUDA devices that this launcher could give to ranks."""

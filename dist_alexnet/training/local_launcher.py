@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from dist_alexnet.cores import share_of_cores, thread_variables
 from dist_alexnet.surroundings import check_ranks
 from dist_alexnet.training.fate import die_with_parent
 from dist_alexnet.training.job import RunDirectory, TrainingFailed
@@ -45,6 +46,7 @@ class LocalLauncher(Launcher):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         ranks = range(self.config.ranks)
         store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=self.config.timeout_s))
+        os.environ.update(thread_variables(self.config.threads or share_of_cores(len(ranks))))  # ranks inherit it
         with blocked():
             self._context = start_processes(
                 "rank",

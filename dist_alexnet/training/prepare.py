@@ -129,7 +129,7 @@ def make_launcher(config: Config) -> Launcher:
 
 
 def settle_ranks(config: Config) -> Config:
-    """Settle how many ranks there are, on what device ("auto": on CUDA if there is any, and then enough of it), with how many threads."""
+    """Settle how many ranks there are, and on what device ("auto": on CUDA if there is any, and then enough of it)."""
     launch = config.launch
     workers = launch.workers or registry.load(registry.STRATEGIES, config.strategy.name).default_ranks
     visible = make_launcher(config).cuda_devices() if launch.device != "cpu" else 0
@@ -140,10 +140,7 @@ def settle_ranks(config: Config) -> Config:
             f"{workers} ranks need {workers} CUDA devices, but {visible} are visible; "
             f"type {instead}--device cpu for {workers} processes on the CPU"
         )
-    threads = launch.threads or max(1, (os.cpu_count() or 1) // workers)
-    decoding = config.data.threads or (threads if device == "cuda" else 1)
-    settled = replace(launch, workers=workers, device=device, threads=threads)
-    return replace(config, launch=settled, data=replace(config.data, threads=decoding))
+    return replace(config, launch=replace(launch, workers=workers, device=device))
 
 
 def settle_options(config: Config) -> Config:

@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 
 from dist_alexnet.config import Config
+from dist_alexnet.cores import share_of_cores
 from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import World
@@ -33,6 +34,13 @@ def connect_strategy(config: Config, world: World) -> Strategy:
     return strategy
 
 
+def settle_threads(config: Config, world: World) -> Config:
+    """With the threads that this rank uses, where the configuration leaves them to its node: the cores there shared by the ranks there."""
+    threads = config.launch.threads or share_of_cores(world.ranks_on_node)
+    decoding = config.data.threads or (threads if config.launch.device == "cuda" else 1)
+    return replace(config, launch=replace(config.launch, threads=threads), data=replace(config.data, threads=decoding))
+
+
 @contextmanager
 def rank_process(config: Config, directory: RunDirectory) -> Iterator[World]:
     """Turn this process into a rank: log file, process group, agreement with the others; and back.
@@ -47,7 +55,9 @@ def rank_process(config: Config, directory: RunDirectory) -> Iterator[World]:
             everybody = Agreement(world, config.launch.timeout_s).gather((socket.gethostname(), fingerprint(config)))
             nodes = tuple(node for node, _ in everybody)
             check_fingerprints(nodes, [prints for _, prints in everybody])
-            yield replace(world, nodes=nodes)
+            world = replace(world, nodes=nodes)
+            torch.set_num_threads(settle_threads(config, world).launch.threads)  # OpenMP's and MKL's too
+            yield world
     except BaseException as error:
         logger.exception("rank %d failed", rank)
         if RankFailure.record(directory, rank, error).timed_out:
@@ -58,7 +68,6 @@ def rank_process(config: Config, directory: RunDirectory) -> Iterator[World]:
 @contextmanager
 def _process_group(world: World, config: Config) -> Iterator[None]:
     """Join the others, for the time of a run."""
-    torch.set_num_threads(config.launch.threads)
     if world.device.type == "cuda":
         torch.cuda.set_device(world.device)
     else:

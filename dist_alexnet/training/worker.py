@@ -2,6 +2,7 @@
 
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from dist_alexnet.training.checkpoint import load_tensors
 from dist_alexnet.training.evaluation import evaluate
 from dist_alexnet.training.job import EvaluationJob, Job
 from dist_alexnet.training.loop import Training, summary
-from dist_alexnet.training.rank import connect_strategy, rank_process
+from dist_alexnet.training.rank import connect_strategy, rank_process, settle_threads
 
 
 def train_rank(job: Job) -> None:
@@ -26,6 +27,7 @@ def train_rank(job: Job) -> None:
         Exception: whatever stopped this rank; it is on record in the run directory then.
     """
     with rank_process(job.config, job.directory) as world:
+        job = replace(job, config=settle_threads(job.config, world))
         started, strategy = time.time(), connect_strategy(job.config, world)
         first = strategy.world.rank == 0
         attempt = sum(record["kind"] == "start" for record in job.directory.read_metrics()) if first else 0
@@ -46,7 +48,8 @@ def evaluate_rank(job: EvaluationJob) -> None:
         Exception: whatever stopped this rank; it is on record in the run directory then.
     """
     with rank_process(job.config, job.directory) as world:
-        config, strategy = job.config, connect_strategy(job.config, world)
+        config = settle_threads(job.config, world)
+        strategy = connect_strategy(config, world)
         _, images = open_data(job.data)
         networks = [load_network(checkpoint, strategy) for checkpoint in job.checkpoints]
         loader = Loader(images, config.data, config.model.image_size, world.device, config.train.seed)

@@ -51,10 +51,8 @@ def prepare(preset: str | None, overrides: Sequence[str], strategies: str, gpus:
     config = resolve(read_preset(preset or QUICKSTART), overrides)
     from dist_alexnet.verify.run import find_cases, steps_config  # from here on with torch, which takes seconds to import
 
-    threads = config.launch.threads
     config = settle_ranks(replace(config, launch=replace(config.launch, workers=max(sizes))))
     make_launcher(config).validate()
-    config = replace(config, launch=replace(config.launch, threads=threads))
     data, train, _ = open_sets(config, output_dir, instead="--out with a folder you can write to")
     if len(train) < config.train.global_batch:
         raise UsageError(f"{data} has {len(train)} training images, fewer than one batch; type -b {len(train)} or less")

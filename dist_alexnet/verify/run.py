@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +24,7 @@ from dist_alexnet.telemetry.environment import describe_machine, versions
 from dist_alexnet.training.driver import execute
 from dist_alexnet.training.job import RunDirectory, TrainingFailed
 from dist_alexnet.training.launcher import Launcher
-from dist_alexnet.training.rank import connect_strategy, rank_process
+from dist_alexnet.training.rank import connect_strategy, rank_process, settle_threads
 from dist_alexnet.verify.evidence import Evidence, Reference
 from dist_alexnet.verify.trace import train_steps
 from dist_alexnet.verify.verdict import TOLERANCES, Verdict, judge
@@ -95,9 +94,7 @@ def find_cases(config: Config, strategies: Sequence[str], world_sizes: Sequence[
 
 
 def _of(config: Config, strategy: str, options: Mapping[str, Any], ranks: int) -> Config:
-    threads = config.launch.threads or max(1, (os.cpu_count() or 1) // ranks)
-    launch = replace(config.launch, workers=ranks, threads=threads)
-    return replace(config, strategy=StrategyConfig(strategy, dict(options)), launch=launch)
+    return replace(config, strategy=StrategyConfig(strategy, dict(options)), launch=replace(config.launch, workers=ranks))
 
 
 def _plan(config: Config) -> Case:
@@ -184,6 +181,7 @@ def verify_rank(task: Task, directory: RunDirectory) -> None:
     with rank_process(task.configs[0], directory) as world:
         reference = Reference.load(task.folder) if task.numbers[0] >= 0 else None
         for number, config in zip(task.numbers, task.configs, strict=True):
+            config = settle_threads(config, world)
             strategy = connect_strategy(config, world)
             images, _ = open_data(task.data)
             loader = Loader(images, config.data, config.model.image_size, world.device, config.train.seed)

@@ -56,7 +56,6 @@ def test_every_setting_is_read_somewhere() -> None:
 @pytest.mark.parametrize(
     ("reading", "setting"),
     [
-        ("launch.threads", "launch.threads"),  # data.threads is another
         ("config.prefetch", "data.prefetch"),
         ("train.keep_checkpoints", "train.keep_checkpoints"),
         ("config.color_std", "augment.color_std"),

@@ -11,6 +11,7 @@ from dist_alexnet.cli.report import RunReport
 from dist_alexnet.config import Config, LaunchConfig
 from dist_alexnet.parallel.explain import plan
 from dist_alexnet.telemetry.clock import PHASES
+from dist_alexnet.training.local_launcher import LocalLauncher
 
 RECORD = {
     "kind": "train",
@@ -62,7 +63,7 @@ def test_the_live_line_loses_whole_numbers_and_never_the_times(
 def test_names_are_shown_as_they_are(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     config = Config(launch=LaunchConfig(name="local", workers=1, device="cpu"))
     job = SimpleNamespace(config=config, directory=SimpleNamespace(path=Path("runs") / name))
-    said: dict[str, Any] = {"passed_over": ["2 file(s) passed over"], "notes": []}
+    said: dict[str, Any] = {"launcher": LocalLauncher(config.launch), "passed_over": ["2 file(s) passed over"], "notes": []}
     prepared: Any = SimpleNamespace(job=job, plan=plan(config), source=f"{name}.yaml", train_images=1, val_images=1, **said)
     report = RunReport(as_json=False)
     report.header(prepared)
