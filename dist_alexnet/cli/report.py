@@ -1,26 +1,27 @@
-"""What a person sees of a run: a header, a live line on a terminal and plain lines elsewhere, a table at the end."""
+"""What a person sees of a run: a header, a live line on a terminal and plain lines elsewhere, a table at the end. Imports no torch."""
 
 import json
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Column, Table
+from rich.live import Live
+from rich.table import Table
 from rich.text import Text
 
+from dist_alexnet.cli.run_line import RunLine, log_line
 from dist_alexnet.cores import available_cores, share_of_cores
-from dist_alexnet.telemetry.clock import PHASES
 from dist_alexnet.training.job import TrainingFailed
-from dist_alexnet.training.prepare import Prepared
 
-BAR_CELLS = 10
-# Of the live line, besides the description and the numbers: bar, two times of up to 8, 4 gaps, and 3 cells at the right that stay free
-# for the ^C that a terminal echoes: if it wrapped, the line would not be found again to be erased.
-BESIDES_CELLS = BAR_CELLS + 2 * 8 + 4 + 3
+if TYPE_CHECKING:
+    from dist_alexnet.training.prepare import Prepared
+
+LABEL_CELLS = 12  # of the header
+REFRESHES = 4  # of the live line, per second
+NOW = {"validation": "validating", "checkpoint": "saving a checkpoint"}  # stages of a run that trains
 
 
 class RunReport:
@@ -29,37 +30,31 @@ class RunReport:
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
         self._console = Console(stderr=as_json, markup=False, emoji=False, highlight=False, soft_wrap=True)
-        self._progress: Progress | None = None
-        self._epochs = 0.0
+        self._line = RunLine("starting")
+        self._live: Live | None = None
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
+            self._live = Live(self._line, console=self._console, transient=True, refresh_per_second=REFRESHES)
+        self._trains = False  # the first step is done
+        self._log_every = 1
 
     def __enter__(self) -> "RunReport":
-        if self._console.is_terminal:
-            columns = (
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=BAR_CELLS),
-                TextColumn("{task.fields[numbers]}"),
-                TimeElapsedColumn(table_column=Column(no_wrap=True)),
-                TimeRemainingColumn(table_column=Column(no_wrap=True)),
-            )
-            self._progress = Progress(*columns, console=self._console, transient=True)
-            self._progress.add_task("starting ranks", total=None, numbers="")
-            self._progress.start()
+        if self._live:
+            self._live.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._progress:
-            self._progress.stop()
+        if self._live:
+            self._live.stop()
 
     def say(self, line: str) -> None:
         """Print one line."""
         self._console.print(line)
 
-    def header(self, prepared: Prepared) -> None:
+    def header(self, prepared: "Prepared") -> None:
         """What is about to run, and on what."""
         config, plan = prepared.job.config, prepared.plan
         mesh = " x ".join(f"{axis}={size}" for axis, size in plan.mesh.items()) or "one rank"
         rows = f"{min(plan.rows)}" if min(plan.rows) == max(plan.rows) else f"{min(plan.rows)}-{max(plan.rows)}"
-        table = Table.grid(padding=(0, 2))
         for label, value in (
             ("strategy", f"{plan.strategy} ({mesh})"),
             ("ranks", f"{len(plan.rows)} on {config.launch.device}, {_threads(prepared)}, started by {config.launch.name}"),
@@ -70,8 +65,7 @@ class RunReport:
             ("preset", prepared.source),
             ("run", str(_relative(prepared.job.directory.path))),
         ):
-            table.add_row(Text(label, style="bold"), value)
-        self._console.print(table)
+            self._console.print(Text.assemble((label.ljust(LABEL_CELLS), "bold"), value))
         for note in prepared.notes:
             self.say(note)
         if crowd := _crowd(prepared):
@@ -81,17 +75,34 @@ class RunReport:
         if config.launch.device == "cpu":
             self.say(f"no CUDA device is used: {config.launch.workers} CPU process(es) over gloo")
 
+    def starting(self, prepared: "Prepared") -> None:
+        """The ranks are being started, which takes a while."""
+        launch = prepared.job.config.launch
+        logs = _relative(prepared.job.directory.log(0).parent)
+        self._log_every = prepared.job.config.train.log_every
+        self._stage(f"starting {launch.ranks} rank(s) by the launcher {launch.name}; logs: {logs}")
+
     def follow(self, record: dict[str, Any]) -> None:
         """Show one record of metrics.jsonl."""
-        if record["kind"] == "start":
-            self._epochs = record["total_epochs"]
+        if record["kind"] == "stage":
+            if record["doing"] == "training":  # its first step is done
+                self._stage(f"training; numbers every {self._log_every} step(s)")
+                self._trains = True
+            else:
+                self._stage(NOW.get(record["doing"], record["doing"]))
+        elif record["kind"] == "start":
+            self._line.begin(record["total_epochs"], record["total_steps"])
             if record["step"]:
                 self.say(f"resumed at step {record['step']}, epoch {record['epoch']:.2f}")
+            self._stage("the first step, which may have to compile")
         elif record["kind"] == "train":
-            waiting = record["phase_seconds"]["data_wait"] / record["step_seconds"] if record["step_seconds"] else 0.0
-            speed = [f"{record['total_ips']:.0f} images/s"] if record["total_ips"] else []
-            self._advance(record, [f"loss {record['loss']:.5g}", f"lr {record['lr']:.2g}", *speed, f"data wait {waiting:.0%}"])
+            self._line.update(record)
+            if not self._live:
+                self.say(log_line(record))
+        elif record["kind"] == "checkpoint":
+            self._line.doing = ""
         elif record["kind"] == "val":
+            self._line.doing = ""
             self.say(
                 f"epoch {record['epoch']:6.2f}  step {record['step']:6d}  validation: top-1 error {record['top1_error']:.1%}, "
                 f"top-5 error {record['top5_error']:.1%}, loss {record['loss']:.4f}"
@@ -112,11 +123,14 @@ class RunReport:
         table.add_column("")
         table.add_column("", justify="right")
         table.add_row("steps, epochs, images", f"{summary['steps']:,}, {summary['epoch']:.2f}, {summary['images']:,}")
-        table.add_row("final loss", f"{summary['final_loss']:.4f}" if summary["final_loss"] is not None else "-")
+        loss, window = summary["final_loss"], summary["final_loss_steps"]
+        table.add_row(f"loss, mean of the last {window or 0} step(s)", f"{loss:.4f}" if loss is not None else "-")
         table.add_row("validation error, top-1 / top-5", f"{val['top1_error']:.1%} / {val['top5_error']:.1%}" if val else "-")
         table.add_row("images/s, with / without data wait", f"{summary['total_ips'] or 0:.1f} / {summary['compute_ips'] or 0:.1f}")
-        for phase in PHASES:
-            table.add_row(f"  {phase.replace('_', ' ')}, ms per step", f"{1000 * summary['phase_seconds'][phase]:.1f}")
+        for phase, seconds in summary["phase_seconds"].items():
+            table.add_row(f"  {phase.replace('_', ' ')}, ms per step", f"{1000 * seconds:.1f}")
+        times = (summary[key] for key in ("seconds_per_epoch", "validation_seconds", "checkpoint_seconds"))
+        table.add_row("an epoch's steps / a validation / a checkpoint, s", " / ".join("-" if t is None else f"{t:.1f}" for t in times))
         table.add_row("exchanged per step, all ranks", f"{sent / 1e6:,.3f} MB")
         table.add_row("peak memory of a rank", f"{summary['peak_memory_bytes'] / 2**20:,.0f} MiB")
         table.add_row("wall time", f"{summary['wall_seconds']:.1f} s")
@@ -125,15 +139,11 @@ class RunReport:
             self.say(f"{len(bad):,} images could not be read or decoded, the first: {bad[0]}; summary.json names them all")
         self.say(f"written to {_relative(directory)}")
 
-    def _advance(self, record: dict[str, Any], numbers: list[str]) -> None:
-        if self._progress:
-            task = self._progress.tasks[0].id
-            description = f"epoch {record['epoch']:.2f}/{self._epochs:g}  step {record['step']}"
-            room = self._console.width - len(description) - BESIDES_CELLS
-            fitting = _fitting(numbers, room)
-            self._progress.update(task, description=description, total=self._epochs, completed=record["epoch"], numbers=fitting)
-        else:
-            self.say(f"epoch {record['epoch']:6.2f}  step {record['step']:6d}  {'  '.join(numbers)}")
+    def _stage(self, doing: str) -> None:
+        """What is being done now: in the live line, and, up to the first step, in a line of its own where there is none."""
+        self._line.doing = doing
+        if not self._live and not self._trains:
+            self.say(f"... {doing}")
 
 
 def _threads(prepared: Prepared) -> str:
@@ -150,13 +160,6 @@ def _crowd(prepared: Prepared) -> str:
     if not prepared.launcher.is_local or threads <= cores:
         return ""
     return f"{launch.ranks} ranks with {threads} threads share {cores} core(s) here: right, but slower than --gpus {cores} or fewer"
-
-
-def _fitting(numbers: list[str], room: int) -> str:
-    """As many of the numbers as there is room for, the first ones first."""
-    while len(shown := "  ".join(numbers)) > room and len(numbers) > 1:
-        numbers = numbers[:-1]
-    return shown
 
 
 def _relative(path: Path) -> Path:

@@ -42,7 +42,7 @@ def train(
 
     prepared = prepare(Request(preset, typed, output_dir, name, resume), lambda line: print(line, file=sys.stderr, flush=True))
     from dist_alexnet.cli.again import resume_command
-    from dist_alexnet.cli.report import RunReport  # from here on with torch, which takes seconds to import
+    from dist_alexnet.cli.report import RunReport
     from dist_alexnet.training.driver import execute
     from dist_alexnet.training.job import TrainingFailed
     from dist_alexnet.training.unstarted import taken_back_unless_started
@@ -54,6 +54,7 @@ def train(
     again = resume_command(job.directory.path.name, output_dir, typed)
     try:
         with report, taken_back_unless_started(job.directory, prepared.fresh):
+            report.starting(prepared)
             summary, exit_code = execute(partial(train_rank, job), job.directory, prepared.launcher, report.follow, report.say)
     except TrainingFailed as error:
         report.failure(error)

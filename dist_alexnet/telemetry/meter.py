@@ -20,10 +20,12 @@ class Gathers(Protocol):
 class Meter:
     """Measures since the last report (`take`) and since the start (`totals`). Every rank has one and they report together."""
 
-    def __init__(self, strategy: Strategy, ranks: Gathers) -> None:
-        self._strategy, self._ranks = strategy, ranks
+    def __init__(self, strategy: Strategy, ranks: Gathers, epoch_images: int) -> None:
+        """`epoch_images`: of one pass over the training set."""
+        self._strategy, self._ranks, self._epoch_images = strategy, ranks, epoch_images
         self._losses: list[float] = []
         self._last_loss: float | None = None
+        self._last_steps = 0
         self._steps = self._images = 0
         self._seconds = 0.0
         self._total = {"steps": 0, "images": 0, "seconds": 0.0, **dict.fromkeys(PHASES, 0.0)}
@@ -41,8 +43,9 @@ class Meter:
         """Numbers since the last call; resets them.
 
         Returns:
-            Mean loss; `total_ips`, images per second of wall clock, and `compute_ips`, without waiting for data; mean seconds per step
-            and phase of rank 0; bytes per step and exchange, summed over the ranks.
+            Mean loss; `total_ips`, images per second of the steps' wall clock, and `compute_ips`, without waiting for data;
+            `seconds_per_epoch`, what the steps of an epoch take at `total_ips`; mean seconds per step and phase of rank 0; bytes per step
+            and exchange, summed over the ranks.
         """
         phases = self._strategy.clock.take()
         traffic, *others = self._ranks.gather(self._strategy.traffic)
@@ -50,12 +53,14 @@ class Meter:
         self._strategy.traffic.clear()
         steps = max(self._steps, 1)
         self._bytes_per_step = everything.as_dict(scale=steps)
+        self._last_steps = len(self._losses)
         self._last_loss = sum(self._losses) / len(self._losses) if self._losses else None
         for name, value in (("steps", self._steps), ("images", self._images), ("seconds", self._seconds), *phases.items()):
             self._total[name] += value
         report = {
             "loss": self._last_loss,
-            **_rates(self._images, self._seconds, phases["data_wait"]),
+            "steps": self._steps,
+            **self._rates(self._images, self._seconds, phases["data_wait"]),
             "step_seconds": self._seconds / steps,
             "phase_seconds": {phase: seconds / steps for phase, seconds in phases.items()},
             "exchange_bytes_per_step": self._bytes_per_step,
@@ -73,17 +78,17 @@ class Meter:
         total = self._total
         return {
             "final_loss": self._last_loss,
-            **_rates(total["images"], total["seconds"], total["data_wait"]),
+            "final_loss_steps": self._last_steps,  # it is their mean
+            **self._rates(total["images"], total["seconds"], total["data_wait"]),
             "phase_seconds": {phase: total[phase] / max(total["steps"], 1) for phase in PHASES},
             "exchange_bytes_per_step": self._bytes_per_step,
             "peak_memory_bytes": max(self._ranks.gather(_peak_memory_bytes(self._strategy.world.device))),
         }
 
-
-def _rates(images: float, seconds: float, waited: float) -> dict[str, float | None]:
-    total = images / seconds if seconds > 0 else None
-    compute = images / (seconds - waited) if seconds > waited else None
-    return {"total_ips": total, "compute_ips": compute}
+    def _rates(self, images: float, seconds: float, waited: float) -> dict[str, float | None]:
+        total = images / seconds if seconds > 0 else None
+        compute = images / (seconds - waited) if seconds > waited else None
+        return {"total_ips": total, "compute_ips": compute, "seconds_per_epoch": self._epoch_images / total if total else None}
 
 
 def _peak_memory_bytes(device: torch.device) -> int:

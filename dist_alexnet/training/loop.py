@@ -2,10 +2,10 @@
 
 import math
 import time
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from dist_alexnet.data.image_set import ImageSet, open_data
 from dist_alexnet.data.loader import Loader
@@ -19,6 +19,7 @@ from dist_alexnet.training.bad_images import BadImages
 from dist_alexnet.training.evaluation import evaluate
 from dist_alexnet.training.job import Job, NonFiniteLoss
 from dist_alexnet.training.optimizer import VelocitySGD
+from dist_alexnet.training.pace import Pace, Work
 from dist_alexnet.training.schedule import Schedule
 from dist_alexnet.training.state import TrainingState, read_state
 from dist_alexnet.training.tally import Validation
@@ -46,17 +47,24 @@ class Training:
         self.optimizer = VelocitySGD(strategy.updated(self.network), self.config.train)
         self.schedule = Schedule(self.config.train)
         self.agreement = Agreement(strategy.world, self.config.launch.timeout_s)
-        self.meter = Meter(strategy, self.agreement)
+        self.meter = Meter(strategy, self.agreement, len(self.train_images))
+        self.pace = Pace(self.config.train.global_batch, len(self.val_images))
         self.train_loader, self.val_loader = self._loader(self.train_images), self._loader(self.val_images)
         self.bad_images = BadImages([self.train_loader, self.val_loader], self.agreement, self.config.data.max_bad, self._tell_bad)
         self.progress = Progress()
         if job.resume:
             self._restore()
+        self._first_step = self.progress.step + 1
 
     @property
     def epoch(self) -> float:
         """Passes over the training set so far."""
         return self.progress.position / len(self.train_images)
+
+    def work_left(self) -> Work:
+        """What there is still to do."""
+        progress = self.progress
+        return Work.left(self.config.train, len(self.train_images), progress.step, progress.position, progress.validated_at)
 
     def run(self) -> str:
         """Train to the end, or until somebody asks to stop; leaves a checkpoint and returns "completed" or "stopped"."""
@@ -76,7 +84,9 @@ class Training:
                 stop = self._agree(float(loss))
                 self.progress.step += 1
                 self.progress.position += train.global_batch
-                self.meter.step(train.global_batch, time.perf_counter() - started)
+                seconds = time.perf_counter() - started
+                self.meter.step(train.global_batch, seconds)
+                self.pace.step(seconds)
                 self._after_step(stop, lr)
                 if stop:
                     return "stopped"
@@ -104,10 +114,13 @@ class Training:
     def _after_step(self, stop: bool, lr: float) -> None:
         """Log, validate and save where it is time to. Asked to stop, a run saves but leaves validation to whoever resumes it."""
         train, last = self.config.train, self._finished()
+        if self.progress.step == self._first_step:
+            self.metrics.write("stage", doing="training")
         validate = last or (self._validation_due() and not stop)
         save = validate if not train.checkpoint_every else self.progress.step % train.checkpoint_every == 0
         if last or stop or validate or self.progress.step % train.log_every == 0:
-            self.metrics.write("train", step=self.progress.step, epoch=self.epoch, lr=lr, **self.meter.take())
+            left = self.pace.seconds_left(self.work_left())
+            self.metrics.write("train", step=self.progress.step, epoch=self.epoch, lr=lr, seconds_left=left, **self.meter.take())
         if validate:
             self._validate()
         if last or stop or save:
@@ -119,7 +132,7 @@ class Training:
 
     def _validate(self) -> None:
         strategy = self.strategy
-        with closing(self.val_loader.eval_batches(self.config.train.global_batch, strategy.rows)) as batches:
+        with self._stage("validation"), closing(self.val_loader.eval_batches(self.config.train.global_batch, strategy.rows)) as batches:
             result = evaluate(strategy, [self.network], batches, self.agreement).validation()
         self.bad_images.share()
         self.meter.forget()  # evaluation is no part of the steps that are measured
@@ -130,13 +143,20 @@ class Training:
     def _loader(self, images: ImageSet) -> Loader:
         return Loader(images, self.config.data, self.config.model.image_size, self.strategy.world.device, self.config.train.seed)
 
+    @contextmanager
+    def _stage(self, name: Literal["validation", "checkpoint"]) -> Iterator[None]:
+        """Tell whoever follows the run that it does this now, and measure how long it takes."""
+        self.metrics.write("stage", doing=name)
+        with self.pace.measured(name):
+            yield
+
     def _tell_bad(self, name: str) -> None:
         self.metrics.write("bad_image", step=self.progress.step, image=name)
 
     def _save(self) -> None:
-        path = checkpoint.save(
-            self.job.directory.checkpoints, self.strategy, self.network, self.optimizer, self._state(), self.config.train.keep_checkpoints
-        )
+        folder, keep = self.job.directory.checkpoints, self.config.train.keep_checkpoints
+        with self._stage("checkpoint"):
+            path = checkpoint.save(folder, self.strategy, self.network, self.optimizer, self._state(), keep)
         self.metrics.write("checkpoint", step=self.progress.step, path=path.name)
 
     def _state(self) -> TrainingState:
@@ -182,4 +202,6 @@ def summary(training: Training, status: str, wall_seconds: float) -> Mapping[str
         "bad_images": training.bad_images.known,
         "parameters": sum(layer.parameters for layer in strategy.layers),
         **training.meter.totals(),
+        "validation_seconds": training.pace.mean("validation"),
+        "checkpoint_seconds": training.pace.mean("checkpoint"),
     }

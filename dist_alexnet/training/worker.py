@@ -32,8 +32,11 @@ def train_rank(job: Job) -> None:
         first = strategy.world.rank == 0
         attempt = sum(record["kind"] == "start" for record in job.directory.read_metrics()) if first else 0
         metrics = MetricsFile(job.directory.metrics if first else None, attempt)
+        metrics.write("stage", doing="building the network, opening the images")
         training = Training(job, strategy, metrics)
-        metrics.write("start", step=training.progress.step, epoch=training.epoch, total_epochs=job.config.train.epochs)
+        progress, epochs = training.progress, job.config.train.epochs
+        total_steps = progress.step + training.work_left().steps
+        metrics.write("start", step=progress.step, epoch=training.epoch, total_epochs=epochs, total_steps=total_steps)
         status = training.run()
         result = {**summary(training, status, time.time() - started), "restarts": attempt}
         metrics.write("end", step=training.progress.step, status=status)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from dist_alexnet.cli.report import RunReport
 from dist_alexnet.presets import preset_names
+from dist_alexnet.telemetry.clock import PHASES
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/**/*.md")])
@@ -21,3 +23,24 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_presets_that_the_readme_names_exist() -> None:
     named = set(re.findall(r"-c (\w+)", (ROOT / "README.md").read_text()))
     assert named <= set(preset_names())
+
+
+def test_the_sample_of_the_readme_has_the_lines_that_a_run_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    sample = (ROOT / "README.md").read_text()
+    phases = dict.fromkeys(PHASES, 0.0)
+    record = {"kind": "train", "epoch": 8.0, "step": 500, "loss": 1.0, "lr": 1.0, "total_ips": 1.0, "seconds_per_epoch": 1.0}
+    record |= {"seconds_left": 1.0, "step_seconds": 1.0, "phase_seconds": phases}
+    keys = ("steps", "epoch", "images", "final_loss", "final_loss_steps", "total_ips", "compute_ips", "wall_seconds", "peak_memory_bytes")
+    keys += ("seconds_per_epoch", "validation_seconds", "checkpoint_seconds")
+    summary = {**dict.fromkeys(keys, 20), "strategy": "channel_split", "world_size": 2, "device": "cpu", "status": "completed"}
+    summary |= {"val": {"top1_error": 0.0, "top5_error": 0.0}, "phase_seconds": phases, "exchange_bytes_per_step": {}, "bad_images": []}
+    report = RunReport(as_json=False)
+    report.follow(record)
+    report.result(summary, Path("runs/first"))
+    for line in filter(str.strip, capsys.readouterr().out.splitlines()):
+        label = re.sub(r"[\d.:,/%-]+", "#", line).strip()
+        assert any(_same_words(label, re.sub(r"[\d.:,/%-]+", "#", other).strip()) for other in sample.splitlines()), line
+
+
+def _same_words(line: str, other: str) -> bool:
+    return [word for word in line.split() if word != "#"] == [word for word in other.split() if word != "#"]
