@@ -146,14 +146,14 @@ class RunReport:
             self.say(f"... {doing}")
 
 
-def _threads(prepared: Prepared) -> str:
+def _threads(prepared: "Prepared") -> str:
     launch = prepared.job.config.launch
     if prepared.launcher.is_local or launch.threads:
         return f"{launch.threads or share_of_cores(launch.ranks)} thread(s) each"
     return "the cores of each node shared by its ranks"
 
 
-def _crowd(prepared: Prepared) -> str:
+def _crowd(prepared: "Prepared") -> str:
     """More threads than cores, in words; empty where there are not, or nobody knows."""
     launch, cores = prepared.job.config.launch, available_cores()
     threads = launch.ranks * (launch.threads or share_of_cores(launch.ranks))
