@@ -61,6 +61,8 @@ def watched(job):
 
 
 def main(launcher: str, threads: str) -> None:
+    from test_threads import watched  # by the name that other processes know it by
+
     from dist_alexnet.training.driver import execute
     from dist_alexnet.training.prepare import Request, prepare
 
@@ -73,7 +75,8 @@ def main(launcher: str, threads: str) -> None:
 
 @pytest.mark.parametrize(("launcher", "threads"), [("local", 1), ("ray", 2)])
 def test_a_rank_keeps_to_its_threads(tmp_path: Path, launcher: str, threads: int) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "7"}  # of the shell; the setting is what counts
+    here = str(Path(__file__).parent)  # where Ray's workers find the function
+    environment = {**os.environ, "PYTHONPATH": here, "OMP_NUM_THREADS": "7"}  # of the shell; the setting is what counts
     run = subprocess.run([sys.executable, __file__, launcher, str(threads)], cwd=tmp_path, env=environment, timeout=200, check=False)
     assert run.returncode == 0
     for rank in range(2):
