@@ -76,8 +76,8 @@ def check_ranks() -> None:
     Raises:
         UsageError: one of the above, a limit of `ulimit`, no such interface, or no loopback.
     """
+    _check_limits()  # first: what follows opens files
     check_processes()
-    _check_limits()
     _check_interface(os.environ.get("GLOO_SOCKET_IFNAME", ""))
     _check_loopback()
 

@@ -84,7 +84,8 @@ def test_own_ray_gives_ranks_their_world_and_leaves_the_terminal_the_signals_and
 @pytest.fixture(scope="module")
 def cluster():
     """A head node with two slots, which asks for a token."""
-    os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))  # Ray reads them once, when it is imported
+    assert "ray" not in sys.modules, "it reads the token once, when it is imported: no test module may import it"
+    os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -94,10 +95,12 @@ def cluster():
         faster = {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}  # else it takes 30 s to end
         environment = {**os.environ, **faster, "PYTHONPATH": str(REPOSITORY)}
         with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as head:
-            wait_for(lambda: socket.create_connection(("127.0.0.1", port)).close())
-            wait_for(lambda: RayLauncher(LaunchConfig(workers=1, device="cpu", address=f"127.0.0.1:{port}")).validate())
-            yield f"127.0.0.1:{port}"
-            head.terminate()
+            try:
+                wait_for(lambda: socket.create_connection(("127.0.0.1", port)).close())
+                wait_for(lambda: RayLauncher(LaunchConfig(workers=1, device="cpu", address=f"127.0.0.1:{port}")).validate())
+                yield f"127.0.0.1:{port}"
+            finally:
+                head.terminate()
 
 
 def wait_for(check):
