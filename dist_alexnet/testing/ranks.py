@@ -14,6 +14,7 @@ import torch.distributed as dist
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, spawn
 
 from dist_alexnet.parallel.world import World
+from dist_alexnet.training.fate import die_with_parent
 
 TIMEOUT_S = 60
 
@@ -45,6 +46,7 @@ def run_on_ranks(world_size: int, function: Callable[..., Result], *args: Any) -
 
 
 def _rank(rank: int, world_size: int, folder: str, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    die_with_parent()  # torch's SIGINT does not end one that waits for the others
     torch.set_num_threads(1)
     torch.manual_seed(1000 + rank)
     try:
