@@ -1,6 +1,5 @@
 """`dist-alexnet data`: make, prepare, check and measure data sets."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +10,7 @@ from dist_alexnet.cli import data_bench, data_stats, options
 from dist_alexnet.cli.progress import progress_bar
 from dist_alexnet.cli.shown import shown
 from dist_alexnet.config import UsageError
+from dist_alexnet.json_text import to_json
 
 app = typer.Typer(help="Make, prepare, check and measure data sets.", no_args_is_help=True)
 app.command("stats")(data_stats.stats)
@@ -84,7 +84,7 @@ def verify(
     with progress_bar("verifying") as tell:
         found = look(data, settle_workers(workers), tell)
     if as_json:
-        print(json.dumps(asdict(found), indent=2))
+        print(to_json(asdict(found), indent=2))
     else:
         for split, counts in found.counts.items():
             print(f"{split}: {sum(counts):,} sound images in {len(counts):,} classes, {min(counts):,} to {max(counts):,} in each")

@@ -1,6 +1,5 @@
 """`dist-alexnet data bench`: how fast images come, and what network that can feed."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,6 +10,7 @@ from dist_alexnet.cli import options
 from dist_alexnet.cli.progress import progress_bar
 from dist_alexnet.config import UsageError
 from dist_alexnet.cores import available_cores
+from dist_alexnet.json_text import to_json
 
 if TYPE_CHECKING:
     from dist_alexnet.config import Config
@@ -67,7 +67,7 @@ def bench(
         "rates": [asdict(rate) for rate in rates],
         **_verdict(rates, config.train.global_batch, images.encoding),
     }
-    print(json.dumps(result, indent=2) if as_json else _text(result))
+    print(to_json(result, indent=2) if as_json else _text(result))
 
 
 def _settle(data: Path, typed: list[str], threads: list[int]) -> "tuple[ImageSet, list[Config]]":

@@ -1,6 +1,5 @@
 """`dist-alexnet data stats`: what the training images look like on average."""
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,7 @@ from dist_alexnet.cli import options
 from dist_alexnet.cli.progress import progress_bar
 from dist_alexnet.cli.shown import shown
 from dist_alexnet.config import UsageError
+from dist_alexnet.json_text import to_json
 
 if TYPE_CHECKING:
     from dist_alexnet.data.statistics import Statistics
@@ -52,7 +52,7 @@ def stats(
     if image:
         _write_image(image, own)
     if as_json:
-        print(json.dumps({"own": numbers(own), "authors": numbers(IMAGENET), "bad_images": bad}, indent=2))
+        print(to_json({"own": numbers(own), "authors": numbers(IMAGENET), "bad_images": bad}, indent=2))
         return
     _print(own, IMAGENET)
     print(*(f"left out: {shown(line)}" for line in bad), sep="\n", end="\n" if bad else "")

@@ -1,6 +1,5 @@
 """`dist-alexnet eval`."""
 
-import json
 import re
 import shutil
 import sys
@@ -14,7 +13,9 @@ import typer
 
 from dist_alexnet.cli import options
 from dist_alexnet.cli.class_report import CLASS_COLUMNS, CONFUSION_COLUMNS, check_files, class_rows, confusion_rows, worst_classes, write
+from dist_alexnet.cli.shown import mean_loss
 from dist_alexnet.config import UsageError
+from dist_alexnet.json_text import to_json
 from dist_alexnet.surroundings import check_alone
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def evaluate(
         result["per_class"] = class_rows(prepared.classes, summary["by_class"], prepared.class_names)
     if confusion:
         result["confusion"] = confusion_rows(prepared.classes, summary["confusions"], prepared.class_names)
-    print(json.dumps(result, indent=2) if as_json else _text(result))
+    print(to_json(result, indent=2) if as_json else _text(result))
     if per_class:
         write("--per-class", per_class, CLASS_COLUMNS, result["per_class"])
     if confusion:
@@ -118,7 +119,7 @@ def _text(result: dict[str, Any]) -> str:
     of = f"average of {count} checkpoints" if count > 1 else "1 checkpoint"
     crops = "ten views" if result["views"] == Views.ten.value else "centre crop"
     lines = [*result["checkpoints"], f"{of}, {crops}, {result['images']:,} images"]
-    lines.append(f"top-1 error {result['top1_error']:.2%}   top-5 error {result['top5_error']:.2%}   loss {result['loss']:.4f}")
+    lines.append(f"top-1 error {result['top1_error']:.2%}   top-5 error {result['top5_error']:.2%}   loss {mean_loss(result['loss'])}")
     if result["bad_images"]:
         lines.append(f"{result['bad_images']:,} images could not be decoded and are left out, the first: {result['bad_image_names'][0]}")
     return "\n".join([*lines, *worst_classes(result.get("per_class", []))])

@@ -1,6 +1,5 @@
 """`dist-alexnet explain`."""
 
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +8,7 @@ import typer
 
 from dist_alexnet.cli import options
 from dist_alexnet.config import UsageError
+from dist_alexnet.json_text import to_json
 
 
 class Format(StrEnum):
@@ -42,7 +42,7 @@ def explain(
 
     described = plan(with_generated_classes(config))
     if as_json or format is Format.json:
-        _write(json.dumps(described.as_dict(), indent=2) + "\n", out)
+        _write(to_json(described.as_dict(), indent=2) + "\n", out)
     elif format is Format.svg:
         from dist_alexnet.figures.strategy import strategy_svg
 

@@ -1,6 +1,5 @@
 """What a person sees of a run: a header, a live line on a terminal and plain lines elsewhere, a table at the end. Imports no torch."""
 
-import json
 import sys
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from dist_alexnet.cli.run_line import RunLine, log_line
+from dist_alexnet.cli.shown import mean_loss
 from dist_alexnet.cores import available_cores, share_of_cores
+from dist_alexnet.json_text import to_json
 from dist_alexnet.training.job import TrainingFailed
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class RunReport:
             self._line.doing = ""
             self.say(
                 f"epoch {record['epoch']:6.2f}  step {record['step']:6d}  validation: top-1 error {record['top1_error']:.1%}, "
-                f"top-5 error {record['top5_error']:.1%}, loss {record['loss']:.4f}"
+                f"top-5 error {record['top5_error']:.1%}, loss {mean_loss(record['loss'])}"
             )
 
     def failure(self, error: TrainingFailed) -> None:
@@ -115,7 +116,7 @@ class RunReport:
     def result(self, summary: dict[str, Any], directory: Path) -> None:
         """The table at the end, or the summary as JSON."""
         if self._as_json:
-            print(json.dumps(summary, indent=2))
+            print(to_json(summary, indent=2))
             return
         val, sent = summary["val"], sum(sum(passes.values()) for passes in summary["exchange_bytes_per_step"].values())
         self.say(f"{summary['strategy']} on {summary['world_size']} {summary['device']} rank(s): {summary['status']}")

@@ -74,8 +74,10 @@ def clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{left:02d}"
 
 
-def figure(value: float) -> str:
-    """A number in 7 cells, however large or small: with 6 significant digits, or a power of ten."""
+def figure(value: float | None) -> str:
+    """A number in 7 cells, however large or small: with 6 significant digits, or a power of ten. None, which was not finite: a dash."""
+    if value is None:
+        return f"{'-':<7}"
     if abs(value) >= 1e6 or 0 < abs(value) < 1e-3:
         return f"{value:<7.1e}"
     return f"{value:<7.{6 - len(str(int(abs(value))))}f}"

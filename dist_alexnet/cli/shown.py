@@ -1,6 +1,11 @@
-"""Names of files on a terminal: they may hold anything, and what is no letter is shown, not obeyed."""
+"""What may be anything, as a terminal shows it."""
 
 
 def shown(line: str) -> str:
-    """The line with control characters, line breaks and bytes that are no text as escapes."""
+    """A line with names of files in it: control characters, line breaks and bytes that are no text as escapes, shown and not obeyed."""
     return line if line.isprintable() else "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
+
+
+def mean_loss(value: float | None) -> str:
+    """Of a validation, as JSON gives it: null for what is not finite."""
+    return "not finite" if value is None else f"{value:.4f}"

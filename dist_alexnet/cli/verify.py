@@ -9,6 +9,7 @@ import typer
 
 from dist_alexnet.cli import options
 from dist_alexnet.config import UsageError
+from dist_alexnet.json_text import to_json
 from dist_alexnet.surroundings import check_alone
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def verify(
     content = certificate.certificate(prepared.config, steps, prepared.cases)
     certificate.write(folder, content, prepared.cases)
     if as_json:
-        print(certificate.as_json(content))
+        print(to_json(content, indent=2))
     else:
         _print_table(prepared.cases, folder)
     sys.exit(0 if content["passed"] else 1)

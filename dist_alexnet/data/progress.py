@@ -16,6 +16,7 @@ from dist_alexnet.data.moments import Moments
 from dist_alexnet.data.photograph import Storage
 from dist_alexnet.data.shards import shard_path
 from dist_alexnet.data.sources.photographs import Source, Split
+from dist_alexnet.json_text import to_json
 
 METHOD = 3  # of making squares of photographs: another number where the same photograph gives other pixels
 
@@ -54,7 +55,7 @@ class Begun:
             earlier = json.loads(recipe.read_text())
         except (OSError, ValueError):  # none, or cut short by a kill before anything else was written
             part = recipe.with_suffix(".part")
-            part.write_text(json.dumps(self.recipe))
+            part.write_text(to_json(self.recipe))
             part.replace(recipe)
             return self
         if changed := [key for key, value in self.recipe.items() if earlier.get(key) != value]:
@@ -71,7 +72,7 @@ class Begun:
         """Record a shard that is written."""
         moments = finished.moments
         arrays: dict[str, Any] = {"sums": moments.sums.astype(np.uint32), "products": moments.products} if moments else {}
-        text = json.dumps({"entry": asdict(finished.entry), "quarantine": finished.quarantine, "images": moments.images if moments else 0})
+        text = to_json({"entry": asdict(finished.entry), "quarantine": finished.quarantine, "images": moments.images if moments else 0})
         part = self._record(split, number).with_suffix(".part")
         with part.open("wb") as file:
             np.savez(file, text=np.array(text), **arrays)
@@ -103,7 +104,7 @@ class Begun:
 
 def _fingerprint(source: Source) -> str:
     """Of the names and classes of all photographs, in their order."""
-    digest = hashlib.sha256(json.dumps(source.classes).encode())
+    digest = hashlib.sha256(to_json(source.classes).encode())
     for split, photographs in source.splits.items():
         digest.update(f"\n{split}".encode())
         for index in range(len(photographs)):

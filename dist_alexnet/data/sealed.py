@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from dist_alexnet.config import UsageError
+from dist_alexnet.json_text import to_json
 
 
 def write_sealed(file: Path, version: int, content: Mapping[str, Any]) -> None:
     """Write or replace a file."""
     whole = {"format": version, **content}
     part = file.with_name(f"{file.name}.part")
-    part.write_text(json.dumps({**whole, "sha256": _checksum(whole)}))
+    part.write_text(to_json({**whole, "sha256": _checksum(whole)}))
     part.replace(file)
 
 
@@ -42,4 +43,4 @@ def read_sealed(file: Path, version: int, remedy: str) -> dict[str, Any]:
 
 
 def _checksum(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(to_json(content, sort_keys=True).encode()).hexdigest()

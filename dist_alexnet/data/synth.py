@@ -15,6 +15,7 @@ from PIL import Image
 
 from dist_alexnet.config import SynthConfig, UsageError
 from dist_alexnet.data.synth_drawing import SHAPES, class_name, draw
+from dist_alexnet.json_text import to_json
 
 RECIPE = "synth.json"  # what the folder was generated from; written last
 GREY_SHARE = 0.05
@@ -56,7 +57,7 @@ def write(target: str | Path, config: SynthConfig) -> None:
                 folder = unfinished / split / class_name(label)
                 folder.mkdir(parents=True, exist_ok=True)
                 _picture(label, config, np.random.default_rng((config.seed, number, index))).save(folder / f"{index:06d}.jpg", quality=90)
-        (unfinished / RECIPE).write_text(json.dumps(asdict(config)))
+        (unfinished / RECIPE).write_text(to_json(asdict(config)))
         unfinished.chmod(0o755)  # mkdtemp keeps others out
         unfinished.replace(target)
     finally:

@@ -1,10 +1,11 @@
 """metrics.jsonl: one object per line, append-only, written by rank 0, read by whoever wants to follow a run."""
 
-import json
 import os
 import time
 from pathlib import Path
 from typing import IO, Any
+
+from dist_alexnet.json_text import to_json
 
 
 class MetricsFile:
@@ -25,7 +26,7 @@ class MetricsFile:
             return
         record = {"kind": kind, "attempt": self._attempt, "time": time.time(), **values}
         with self._path.open("ab+") as stream:
-            stream.write(self._line_break(stream) + json.dumps(record).encode() + b"\n")
+            stream.write(self._line_break(stream) + to_json(record).encode() + b"\n")
 
     @staticmethod
     def _line_break(stream: IO[bytes]) -> bytes:

@@ -10,7 +10,6 @@ the momentum. They get what other ranks keep tensor by tensor, and write it as i
 when everything is on disk, so that a run can be killed at any instant. No pickle in either direction.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from dist_alexnet.config import UsageError
+from dist_alexnet.json_text import to_json
 from dist_alexnet.model.layers import parameter_shapes
 from dist_alexnet.model.network import Network
 from dist_alexnet.parallel.exchange import Channel
@@ -51,7 +51,7 @@ def save(folder: Path, strategy: Strategy, network: Network, optimizer: Velocity
     dist.barrier()
     checksums = _write_tensors(temporary, strategy, network, optimizer)
     if first:
-        (temporary / STATE_FILE).write_text(json.dumps(asdict(replace(state, files=checksums)), indent=1))
+        (temporary / STATE_FILE).write_text(to_json(asdict(replace(state, files=checksums)), indent=1))
         _flush(temporary / STATE_FILE, *(path.parent for path in temporary.rglob("*.safetensors")))
         if target.exists():  # the same step once more, after a resume
             _remove(target)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dist_alexnet.config import Config, UsageError
+from dist_alexnet.json_text import to_json
 
 WAITING_FAILED = ("RuntimeError", "DistBackendError", "DistNetworkError", "DistStoreError")  # what torch raises in a collective
 
@@ -94,7 +95,7 @@ class RunDirectory:
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Leave the result, whole or not at all."""
-        _write_whole(self.summary, json.dumps(summary, indent=2) + "\n")
+        _write_whole(self.summary, to_json(summary, indent=2) + "\n")
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -168,7 +169,7 @@ class RankFailure:
         """Write down how this rank failed, for the driver to find."""
         failure = RankFailure(rank, type(error).__name__, str(error) or type(error).__name__, traceback.format_exc())
         with suppress(OSError):  # a full disk, say: the failure itself must go on its way
-            directory.error(rank).write_text(json.dumps(failure.__dict__))
+            directory.error(rank).write_text(to_json(failure.__dict__))
         return failure
 
     @staticmethod

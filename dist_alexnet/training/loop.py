@@ -180,7 +180,7 @@ class Training:
         checkpoint.load_tensors(self.job.resume, self.strategy, self.network, self.optimizer)
         self.optimizer.load_scalars(state.optimizer)
         self.schedule.load(state.schedule)
-        validation = Validation(**state.validation) if state.validation else None
+        validation = Validation.from_dict(state.validation) if state.validation else None
         self.progress = Progress(state.step, state.position, state.validated_at, validation)
 
 

@@ -1,7 +1,6 @@
 """Everything that can be refused is refused here, before a process, a GPU or a minute is spent."""
 
 import fcntl
-import json
 import os
 import shutil
 import time
@@ -17,6 +16,7 @@ from dist_alexnet.data import synth
 from dist_alexnet.data.crops import Crops
 from dist_alexnet.data.image_set import ImageSet, check_sizes, check_there, open_data
 from dist_alexnet.data.sources.class_folder import passed_over
+from dist_alexnet.json_text import to_json
 from dist_alexnet.parallel import registry
 from dist_alexnet.presets import PAPER, QUICKSTART, read_preset
 from dist_alexnet.resolve import parse_options, resolve, to_yaml
@@ -226,7 +226,7 @@ def _begin(directory: RunDirectory, config: Config, fresh: bool) -> IO[str]:
     directory.create()
     lock = _lock(directory)  # first of all: what lies there may be of a run that goes on
     try:
-        directory.begin(to_yaml(config), json.dumps({"versions": versions(), **describe_machine()}, indent=2) + "\n")
+        directory.begin(to_yaml(config), to_json({"versions": versions(), **describe_machine()}, indent=2) + "\n")
     except UsageError:
         if fresh:
             shutil.rmtree(directory.path, ignore_errors=True)

@@ -51,7 +51,7 @@ _SHAPE: dict[str, Any] = {  # of what is read back without being looked at again
     "versions": {},
     "classes": list,
 }
-_VALIDATION = {"top1_error": _NUMBER, "top5_error": _NUMBER, "loss": _NUMBER, "images": int}
+_VALIDATION = {"top1_error": _NUMBER, "top5_error": _NUMBER, "loss": _NUMBER_OR_NULL, "images": int}
 
 
 def read_state(checkpoint: Path) -> TrainingState:

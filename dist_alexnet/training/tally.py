@@ -3,6 +3,7 @@
 Letters: b images of a group on this rank, K classes.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -30,6 +31,11 @@ class Validation:
     def as_dict(self) -> dict[str, float]:
         """For JSON."""
         return asdict(self)
+
+    @staticmethod
+    def from_dict(content: Mapping[str, Any]) -> "Validation":
+        """What `as_dict` gave, after JSON, which has null for a loss that is not finite."""
+        return Validation(**{**content, "loss": math.nan if content["loss"] is None else content["loss"]})
 
 
 def credit(scores: Tensor, labels: Tensor, places: int) -> Tensor:

@@ -1,7 +1,6 @@
 """A safetensors file written row by row, so that nobody needs memory for more of it than what is at hand; with its checksum."""
 
 import hashlib
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -9,6 +8,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from dist_alexnet.json_text import to_json
 
 DTYPES = {torch.float32: "F32", torch.float64: "F64"}
 
@@ -23,7 +24,7 @@ class TensorFile:
         for name, shape in shapes.items():
             start, end = end, end + math.prod(shape) * dtype.itemsize
             header[name] = {"dtype": DTYPES[dtype], "shape": shape, "data_offsets": [start, end]}
-        text = json.dumps(header).encode()
+        text = to_json(header).encode()
         text += b" " * (-len(text) % 8)  # data begin at a multiple of 8
         path.parent.mkdir(parents=True, exist_ok=True)
         self._stream, self._digest, self._left = path.open("wb"), hashlib.sha256(), end

@@ -1,7 +1,5 @@
 """What was proven, for people (Markdown) and programs (JSON)."""
 
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -9,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dist_alexnet.config import Config
+from dist_alexnet.json_text import to_json
 from dist_alexnet.telemetry.environment import describe_machine, versions
 from dist_alexnet.verify.run import Case
 from dist_alexnet.verify.verdict import TOLERANCES
@@ -53,21 +52,8 @@ def passed(cases: Sequence[Case]) -> bool:
 
 def write(folder: Path, content: dict[str, Any], cases: Sequence[Case]) -> None:
     """Leave certificate.json and certificate.md in a folder."""
-    (folder / "certificate.json").write_text(as_json(content) + "\n")
+    (folder / "certificate.json").write_text(to_json(content, indent=2) + "\n")
     (folder / "certificate.md").write_text(_markdown(content, cases))
-
-
-def as_json(content: dict[str, Any]) -> str:
-    """Strict JSON: a difference that is no number, or infinite, is null."""
-    return json.dumps(_finite(content), indent=2, allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def row(case: Case) -> tuple[str, ...]:

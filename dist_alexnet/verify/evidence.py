@@ -12,6 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from dist_alexnet.json_text import to_exact_json
 from dist_alexnet.verify.trace import Mask, Trace
 
 TENSORS, REST = "reference.safetensors", "reference.json"
@@ -41,7 +42,7 @@ class Reference:
         folder.mkdir(parents=True, exist_ok=True)
         masks = {f"mask.{step}.{layer}": mask.to(torch.uint8) for (step, layer), mask in self.masks.items()}
         save_file({name: tensor.contiguous().cpu() for name, tensor in {**self.tensors, **masks}.items()}, folder / TENSORS)
-        (folder / REST).write_text(json.dumps({"losses": self.losses, "samples": self.samples}))
+        (folder / REST).write_text(to_exact_json({"losses": self.losses, "samples": self.samples}))
 
     @staticmethod
     def load(folder: Path) -> "Reference":

@@ -16,6 +16,7 @@ import torch.distributed as dist
 from dist_alexnet.config import Config, ScheduleConfig, StrategyConfig, UsageError
 from dist_alexnet.data.image_set import open_data
 from dist_alexnet.data.loader import Loader
+from dist_alexnet.json_text import to_exact_json, to_json
 from dist_alexnet.model.layers import describe
 from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.world import World
@@ -191,7 +192,7 @@ def verify_rank(task: Task, directory: RunDirectory) -> None:
             if reference is None:
                 Reference.of(trace).save(task.folder)
             else:
-                content = json.dumps(Evidence.of(trace, reference).as_dict())
+                content = to_exact_json(Evidence.of(trace, reference).as_dict())
                 _evidence_file(task.folder, number, world.rank).write_text(content)
             if world.world_size > 1:
                 dist.barrier()
@@ -203,7 +204,7 @@ def _launch(task: Task, directory: RunDirectory, launch: Launch) -> None:
     launcher = launch(task.configs[0])
     launcher.validate()
     directory.create()
-    directory.begin(to_yaml(task.configs[0]), json.dumps({"versions": versions(), **describe_machine()}, indent=2))
+    directory.begin(to_yaml(task.configs[0]), to_json({"versions": versions(), **describe_machine()}, indent=2))
     execute(partial(verify_rank, task, directory), directory, launcher, lambda record: None, logger.warning, saves=False)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pytest
 import yaml
 from safetensors.torch import load_file
 
@@ -19,7 +20,7 @@ from dist_alexnet.telemetry.metrics import MetricsFile
 from dist_alexnet.testing.ranks import run_on_ranks
 from dist_alexnet.training import checkpoint, loop
 from dist_alexnet.training.checkpoint_files import list_checkpoints
-from dist_alexnet.training.job import Job, RunDirectory
+from dist_alexnet.training.job import Job, NonFiniteLoss, RunDirectory
 from dist_alexnet.training.loop import Training
 from dist_alexnet.training.tally import Validation
 
@@ -75,6 +76,30 @@ def test_stopped_where_validation_is_due_it_ends_with_the_same_bits(tmp_path: Pa
     assert all(weights[0][name].equal(weights[1][name]) for name in weights[0])
     schedules = [json.loads((end / "state.json").read_text())["schedule"] for end in ends]
     assert schedules[0] == schedules[1]
+
+
+def end_with_a_loss_that_is_not_finite(world: World, folder: Path) -> str:
+    """One step that throws the weights into infinity, and what whoever goes on with the run is told."""
+    config = resolve(yaml.safe_load(TINY), ["train.lr=1e30", "train.max_steps=1"])
+    synth.write(folder / "set", config.data.synth)
+    job = new_job(folder, config, "run")
+    train(job)
+    longer = replace(config, train=replace(config.train, max_steps=2))
+    try:
+        train(replace(job, config=longer, resume=job.directory.checkpoints / "step-00000001"))
+    except NonFiniteLoss as error:
+        return str(error)
+    return ""
+
+
+def test_a_validation_loss_that_is_not_finite_is_null_in_what_others_read(tmp_path: Path) -> None:
+    (told,) = run_on_ranks(1, end_with_a_loss_that_is_not_finite, tmp_path)
+    assert "the loss is nan at step 1" in told
+    run = tmp_path / "run"
+    texts = [*(run / "metrics.jsonl").read_text().splitlines(), (run / "checkpoints" / "step-00000001" / "state.json").read_text()]
+    *records, state = (json.loads(text, parse_constant=pytest.fail) for text in texts)
+    assert [record["loss"] for record in records if record["kind"] == "val"] == [None]
+    assert state["validation"]["loss"] is None
 
 
 def save_over_what_is_there(world: World, folder: Path) -> dict[str, list[str]]:

@@ -112,6 +112,7 @@ def test_what_is_said() -> None:
         "average of 2 checkpoints, ten views, 4,000 images",
         "top-1 error 50.00%   top-5 error 25.00%   loss 1.5000",
     ]
+    assert _text({**result, "loss": None}).splitlines()[3].endswith("loss not finite")
     bad = {"bad_images": 1000, "bad_image_names": ["x/00000.arrow row 0 (a/1.jpg): it does not decode"]}
     one = _text({**result, "checkpoints": ["a"], "views": "center", **bad}).splitlines()
     assert one[1] == "1 checkpoint, centre crop, 4,000 images"

@@ -100,6 +100,15 @@ def test_where_there_is_no_terminal_each_stage_before_the_first_step_has_a_line(
     ]
 
 
+def test_a_loss_that_is_not_finite_comes_as_null_and_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with RunReport(as_json=False) as report:
+        report.follow(RECORD | {"loss": None})
+        report.follow({"kind": "val", "epoch": 1.0, "step": 6, "top1_error": 1.0, "top5_error": 0.5, "loss": None})
+    train, val = capsys.readouterr().out.splitlines()
+    assert "loss -        lr" in train
+    assert val.endswith("top-1 error 100.0%, top-5 error 50.0%, loss not finite")
+
+
 def test_on_a_terminal_that_cannot_move_its_cursor_there_are_lines(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
