@@ -1,7 +1,7 @@
 """How many bytes a rank sends: counted where they are sent, and predicted by the same formulas."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Literal
 
@@ -55,6 +55,22 @@ class Traffic:
             value = Fraction(sent, scale)
             table.setdefault(name, {})[direction] = int(value) if value.denominator == 1 else float(value)
         return table
+
+    def exact(self) -> dict[str, dict[str, str]]:
+        """name -> pass -> bytes as text, which may be a fraction: JSON has none."""
+        table: dict[str, dict[str, str]] = {}
+        for (name, direction), sent in self._sent.items():
+            table.setdefault(name, {})[direction] = str(sent)
+        return table
+
+    @staticmethod
+    def from_exact(table: Mapping[str, Mapping[Direction, str]]) -> "Traffic":
+        """What `exact` gave, after JSON."""
+        traffic = Traffic()
+        for name, passes in table.items():
+            for direction, sent in passes.items():
+                traffic.add(name, direction, Fraction(sent))
+        return traffic
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Traffic) and dict(self._sent) == dict(other._sent)

@@ -7,14 +7,15 @@ from typing import Any, Protocol
 import torch
 
 from dist_alexnet.parallel.strategy import Strategy
+from dist_alexnet.parallel.traffic import Traffic
 from dist_alexnet.telemetry.clock import PHASES
 
 
 class Gathers(Protocol):
-    """Whoever can collect a value from all ranks."""
+    """Whoever can collect a value that JSON can say from all ranks."""
 
     def gather(self, value: Any) -> list[Any]:
-        """Every rank's value, by rank."""
+        """Every rank's value, by rank, as it comes out of JSON."""
 
 
 class Meter:
@@ -48,8 +49,7 @@ class Meter:
             and exchange, summed over the ranks.
         """
         phases = self._strategy.clock.take()
-        traffic, *others = self._ranks.gather(self._strategy.traffic)
-        everything = traffic.merge(others)
+        everything = Traffic().merge(map(Traffic.from_exact, self._ranks.gather(self._strategy.traffic.exact())))
         self._strategy.traffic.clear()
         steps = max(self._steps, 1)
         self._bytes_per_step = everything.as_dict(scale=steps)

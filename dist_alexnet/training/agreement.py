@@ -1,5 +1,6 @@
 """What the ranks of a run tell each other besides gradients and activations: a few numbers, over gloo, on the host."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from dist_alexnet.json_text import to_exact_json
 from dist_alexnet.parallel.world import World
 
 
@@ -32,9 +34,21 @@ class Agreement:
         return total
 
     def gather(self, value: Any) -> list[Any]:
-        """Every rank's value, by rank."""
+        """Every rank's value, by rank, as it comes out of JSON.
+
+        Not by torch's `all_gather_object`, which unpickles: whoever reaches the socket of a rank could run code there.
+        """
+        text = torch.frombuffer(bytearray(to_exact_json(value).encode()), dtype=torch.uint8)
+        sizes = [int(size) for size in self._all_gather(torch.tensor([len(text)]))]
+        padded = torch.zeros(max(sizes), dtype=torch.uint8)
+        padded[: len(text)] = text
+        texts = zip(self._all_gather(padded), sizes, strict=True)
+        return [json.loads(bytes(other[:size].tolist())) for other, size in texts]
+
+    def _all_gather(self, tensor: Tensor) -> list[Tensor]:
+        """Of each rank, a tensor of one shape."""
         if self._world.world_size == 1:
-            return [value]
-        values: list[Any] = [None] * self._world.world_size
-        dist.all_gather_object(values, value, group=self._group)
-        return values
+            return [tensor]
+        tensors = [torch.empty_like(tensor) for _ in range(self._world.world_size)]
+        dist.all_gather(tensors, tensor, group=self._group)
+        return tensors
