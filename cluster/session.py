@@ -63,6 +63,7 @@ def place_for_sockets() -> str:
 
 def start(ranks: int, gpus: int, folder: Path) -> None:
     """Start Ray on this machine with a slot per rank, however many cores there are. Its processes end with the thread that calls this."""
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray's word for a node whose address is 127.0.0.1, whatever system it is on
     prepare()
     import ray
 

@@ -5,11 +5,11 @@ import os
 import signal
 import threading
 from contextlib import suppress
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dist_alexnet.cores import share_of_cores, thread_variables
 from dist_alexnet.surroundings import check_ranks
+from dist_alexnet.training import loopback
 from dist_alexnet.training.fate import die_with_parent
 from dist_alexnet.training.job import RunDirectory, TrainingFailed
 from dist_alexnet.training.launcher import Launcher, RankFunction
@@ -39,13 +39,12 @@ class LocalLauncher(Launcher):
 
     def run(self, function: RankFunction, directory: RunDirectory) -> None:
         """Run the ranks; on failure of one the others are ended."""
-        from torch.distributed import TCPStore  # type: ignore[attr-defined]
         from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, start_processes
 
         for name in ("torch.distributed.elastic", "torch.multiprocessing"):  # they log every failure, and that this is no main thread
             logging.getLogger(name).setLevel(logging.CRITICAL)
         ranks = range(self.config.ranks)
-        store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=self.config.timeout_s))
+        store = loopback.open_store(0)
         os.environ.update(thread_variables(self.config.threads or share_of_cores(len(ranks))))  # ranks inherit it
         with blocked():
             self._context = start_processes(
@@ -74,9 +73,9 @@ def _environment(rank: int, ranks: int, port: int) -> dict[str, str]:
     """What a rank reads. The store of the process group is ours: its port cannot be taken by others before rank 0 opens it."""
     numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": ranks, "MASTER_PORT": port}
     return {name: str(number) for name, number in numbers.items()} | {
-        "MASTER_ADDR": "127.0.0.1",  # else ranks look for this machine's name, which need not resolve
-        "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "MASTER_ADDR": loopback.LOOPBACK,  # else ranks look for this machine's name, which need not resolve
         "TORCHELASTIC_RESTART_COUNT": "0",
+        **loopback.variables(),
     }
 
 

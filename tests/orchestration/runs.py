@@ -1,13 +1,18 @@
 """Runs in the background, to be disturbed."""
 
 import os
+import socket
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 
 WAIT_S = 200  # two cores that others use, too
+LISTENS = "0A"  # in /proc/net/tcp
 
 
 def begin(workplace: Path, name: str, *arguments: str, temporary: Path) -> "subprocess.Popen[str]":
@@ -32,6 +37,31 @@ def has_logged(folder: Path, text: str) -> bool:
     """Whether metrics.jsonl of a run holds a text."""
     metrics = folder / "metrics.jsonl"
     return metrics.exists() and text in metrics.read_text()
+
+
+def heard_from_afar(run: "subprocess.Popen[str]") -> list[str]:
+    """TCP sockets of the session of a run that do not listen to this machine alone, as "process address"."""
+    owners = {}
+    listed = subprocess.run(["ps", "-s", str(run.pid), "-o", "pid=,comm="], capture_output=True, text=True, check=True).stdout
+    for pid, name in (line.split(maxsplit=1) for line in listed.splitlines()):
+        for file in Path(f"/proc/{pid}/fd").glob("*"):
+            with suppress(OSError):
+                owners[os.readlink(file)] = name
+    found = []
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            address = ip_address(socket.inet_ntop(*_address(local)).removeprefix("::ffff:"))
+            if state == LISTENS and f"socket:[{inode}]" in owners and not address.is_loopback:
+                found.append(f"{owners[f'socket:[{inode}]']} {address}")
+    return found
+
+
+def _address(text: str) -> tuple[socket.AddressFamily, bytes]:
+    """As the kernel writes it: words of four bytes, in the order of the machine."""
+    words = bytes.fromhex(text.partition(":")[0])
+    packed = b"".join(struct.pack("=I", *struct.unpack(">I", words[at : at + 4])) for at in range(0, len(words), 4))
+    return (socket.AF_INET if len(packed) == 4 else socket.AF_INET6), packed
 
 
 def left_of(run: "subprocess.Popen[str]") -> list[str]:

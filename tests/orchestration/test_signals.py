@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dist_alexnet.training.signals import LEFT_TO_DRIVER
-from tests.orchestration.runs import begin, has_logged, left_of, wait_until
+from tests.orchestration.runs import begin, has_logged, heard_from_afar, left_of, wait_until
 
 # What to set, for there to be such a moment, and how it is seen.
 MOMENTS: dict[str, tuple[list[str], Callable[[Path], object]]] = {
@@ -48,6 +48,8 @@ def test_the_first_signal_leaves_a_checkpoint_and_nothing_else(
     folder = workplace / "runs" / f"{name}-{launcher}-{moment}-{sent_to}"
     run = begin(workplace, folder.name, "--launcher", launcher, *settings, temporary=temporary)
     wait_until(run, lambda: happened(folder))
+    if moment == "step":  # all of its sockets are open
+        assert heard_from_afar(run) == []
     SENT_TO[sent_to](run.pid, number)
     output = run.communicate(timeout=90)[0]
     assert run.returncode == 128 + number, output
