@@ -4,7 +4,7 @@ Only what was typed in this command counts: defaults and presets may hold what t
 here either, so that the same command serves with a GPU and without: the JPEG engine's share, ranks that share a device.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from dist_alexnet.config import Config, UsageError
@@ -17,6 +17,12 @@ class Idle:
     settings: tuple[str, ...]  # dotted; one that ends in a dot is a section
     when: Callable[[Config], bool]
     because: str  # format string over the configuration: what makes them idle, and what to type
+    but: tuple[str, ...] = ()  # of a section
+
+    def __contains__(self, key: str) -> bool:
+        """A setting that was typed is one of these."""
+        named = any(key == setting or (setting.endswith(".") and key.startswith(setting)) for setting in self.settings)
+        return named and key not in self.but
 
 
 IDLE = (
@@ -62,17 +68,41 @@ IDLE = (
     ),
 )
 
+# Of other commands than `train`:
+IN_EVALUATION = Idle(
+    ("model.init", "data.augment.", "data.order", "train."),
+    lambda config: True,
+    "an evaluation does not train; leave it out",
+    but=("train.global_batch", "train.dtype"),
+)
+ENDS = tuple(f"train.{name}" for name in ("epochs", "max_steps", "log_every", "validate_every", "checkpoint_every", "keep_checkpoints"))
+IN_VERIFICATION = Idle(
+    ("train.schedule.", *ENDS),
+    lambda config: True,
+    "a verification compares --steps steps, over which the learning rate falls through its whole range; leave it out",
+)
+IN_MEASUREMENT = Idle(
+    ("data.synth.", "model.", "train.", "strategy.", "launch."),
+    lambda config: True,
+    "what is measured is how fast the images come; leave it out",
+    but=("model.image_size", "train.global_batch", "train.seed", "launch.device"),
+)
 
-def check_idle(config: Config, given: Collection[str]) -> None:
+
+def check_idle(config: Config, given: Collection[str], idles: Collection[Idle] = IDLE) -> None:
     """Refuse settings that were typed and cannot do anything (UsageError).
 
     Args:
         config: as it is resolved.
         given: dotted names of what was typed.
+        idles: the rules: those of every run, or those of another command.
     """
     for key in sorted(given):
-        for idle in IDLE:
-            if any(key == setting or (setting.endswith(".") and key.startswith(setting)) for setting in idle.settings) and idle.when(
-                config
-            ):
+        for idle in idles:
+            if key in idle and idle.when(config):
                 raise UsageError(f"{key} would do nothing: {idle.because.format_map(vars(config))}")
+
+
+def typed_keys(overrides: Iterable[str]) -> set[str]:
+    """Dotted names in `key=value`."""
+    return {override.partition("=")[0] for override in overrides}

@@ -74,11 +74,21 @@ class OneWeirdTrick(Strategy):
             )
         if self.options.fc_batch and self.mesh["data"] > 1:
             raise UsageError("strategy.options.fc_batch needs all ranks in one group; type strategy.options.fc_ranks=null")
+        if self.options.fc_batch and self.turns * self.config.train.accumulation == 1:
+            raise UsageError(
+                f"strategy.options.fc_batch updates after every turn, and a step on {self.world.world_size} rank(s) under "
+                f"scheme={self.options.scheme} has one; type strategy.options.scheme=b and two ranks or more, or leave it out"
+            )
         if where := self.world.divided_groups(self.mesh["model"]):
             raise UsageError(
                 f"one_weird_trick would spread ranks that share the fully connected layers over nodes ({where}); "
                 "type strategy.options.fc_ranks= with the number of ranks on a node"
             )
+
+    @property
+    def turns(self) -> int:
+        """In which the rows of a microbatch reach the fully connected layers."""
+        return 1 if self.options.scheme == "a" else self.mesh["model"]
 
     def placement(self, layer: Layer) -> Mapping[str, Placement]:
         """Convolutions on every rank, fully connected layers split."""
@@ -92,10 +102,9 @@ class OneWeirdTrick(Strategy):
 
     def collectives(self, global_batch: int) -> Iterator[Collective]:
         """As the tables say, but in as many messages as there are turns."""
-        in_turns = 1 if self.options.scheme == "a" else self.mesh["model"]
         for collective in super().collectives(global_batch):
             turned = collective.axes == ("model",) and collective.name != "gradients"
-            yield replace(collective, times=collective.times * in_turns) if turned else collective
+            yield replace(collective, times=collective.times * self.turns) if turned else collective
 
     def kept_rows(self, layer: Layer, global_batch: int) -> int:
         """Of the convolutions a microbatch's own rows, of the rest those of the largest turn."""

@@ -54,6 +54,11 @@ class Pipeline(Strategy):
         """1F1B needs at least as many microbatches as stages, and a row for each."""
         if self.config.launch.share_device and self.config.launch.device != "cpu" and self.world.world_size > 1:
             raise UsageError("pipeline sends from device to device, which gloo does not; type --device cpu, or another --strategy")
+        if self.options.microbatches and self.config.train.accumulation > 1:
+            raise UsageError(
+                f"train.accumulation={self.config.train.accumulation} and strategy.options.microbatches={self.options.microbatches} both "
+                "say into how many parts pipeline cuts a step; leave one of them out"
+            )
         batch, stages, microbatches = self.config.train.global_batch, self.world.world_size, self.microbatches
         if microbatches < stages:
             raise UsageError(

@@ -42,7 +42,7 @@ def prepare(
     target: Annotated[Path, typer.Argument(help="Folder to write; must not exist yet, or be empty.")],
     size: Annotated[str, typer.Option(help="Side of the stored squares in pixels; none: keep the files as they are.")] = "256",
     encoding: Annotated[Literal["jpeg", "raw"], typer.Option(help="jpeg, or raw: pixels, for GPUs that outrun any decoder.")] = "jpeg",
-    quality: Annotated[int, typer.Option(help="Of the JPEGs, 1 to 95.")] = 95,
+    quality: Annotated[int | None, typer.Option(help="Of the JPEGs, 1 to 95; default: 95.")] = None,
     workers: options.Processes = None,
     strict: Annotated[bool, typer.Option("--strict", help="Do not complete a set if a file does not decode.")] = False,
 ) -> None:
@@ -50,13 +50,21 @@ def prepare(
 
     Cut short, it goes on where it was when it is typed again.
     """
-    from dist_alexnet.data.photograph import Storage
+    if size != "none" and not size.isdecimal():
+        raise UsageError(f"--size {size}: must be a number of pixels, or none")
+    if quality is not None and (size == "none" or encoding == "raw"):
+        raise UsageError(f"--quality {quality} would do nothing: it is of JPEGs that are made, and none are; leave it out")
+    from dist_alexnet.data.sources.open import check_source
+
+    check_source(source)
+    from dist_alexnet.data.photograph import Storage  # from here on with torch, which takes seconds to import
     from dist_alexnet.data.prepare import QUARANTINE
     from dist_alexnet.data.prepare import prepare as write
 
-    if size != "none" and not size.isdecimal():
-        raise UsageError(f"--size {size}: must be a number of pixels, or none")
-    storage = Storage(encoding, int(size), quality) if size != "none" else Storage("original" if encoding == "jpeg" else "raw", None)
+    if size == "none":
+        storage = Storage("original" if encoding == "jpeg" else "raw", None)
+    else:
+        storage = Storage(encoding, int(size), 95 if quality is None else quality)
     with progress_bar("preparing") as tell:
         report = write(source, target, storage, workers=workers, strict=strict, tell=tell)
     taken_up = f", {report.resumed} of them looked at before" if report.resumed else ""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.image_set import check_there
+from dist_alexnet.idle import IN_EVALUATION, check_idle, typed_keys
 from dist_alexnet.resolve import resolve
 from dist_alexnet.training.checkpoint_files import find_checkpoint
 from dist_alexnet.training.job import EvaluationJob, RunDirectory
@@ -47,6 +48,7 @@ def prepare_evaluation(request: EvaluationRequest, directory: RunDirectory) -> P
     """
     checkpoints = tuple(find_checkpoint(checkpoint.absolute()) for checkpoint in request.checkpoints)
     config = resolve(config_of_checkpoint(checkpoints[0]), request.overrides)
+    check_idle(config, typed_keys(request.overrides), [IN_EVALUATION])
     check_averaging(checkpoints, request.overrides)
     for checkpoint in dict.fromkeys(checkpoints):
         check_usable(checkpoint, momentum=False)

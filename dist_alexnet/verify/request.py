@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dist_alexnet.config import Config, UsageError
+from dist_alexnet.idle import IN_VERIFICATION, check_idle, typed_keys
 from dist_alexnet.parallel import registry
 from dist_alexnet.presets import QUICKSTART, read_preset
 from dist_alexnet.resolve import resolve
@@ -49,6 +50,7 @@ def prepare(preset: str | None, overrides: Sequence[str], strategies: str, gpus:
     elif any(override.startswith("strategy.") for override in overrides):
         raise UsageError("strategy.options belong to one strategy; type --strategies with one name")
     config = resolve(read_preset(preset or QUICKSTART), overrides)
+    check_idle(config, typed_keys(overrides), [IN_VERIFICATION])
     from dist_alexnet.verify.run import find_cases, steps_config  # from here on with torch, which takes seconds to import
 
     config = settle_ranks(replace(config, launch=replace(config.launch, workers=max(sizes))))

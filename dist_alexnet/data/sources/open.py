@@ -24,6 +24,12 @@ def kinds_in(path: Path) -> list[Kind]:
     return [kind for kind in KINDS if kind[1](path)]
 
 
+def check_source(path: Path) -> None:
+    """Refuse a path that leads to no folder (UsageError)."""
+    if not path.is_dir():
+        raise UsageError(f"{path}: there is no such folder; name {SOURCES}")
+
+
 def open_source(path: str | Path, tell: Found = tell_nobody) -> Source:
     """Photographs of a training and a validation set.
 
@@ -35,8 +41,7 @@ def open_source(path: str | Path, tell: Found = tell_nobody) -> Source:
         UsageError: there is nothing of the kind, or of two kinds, or something is missing or does not fit together.
     """
     path = Path(path)
-    if not path.is_dir():
-        raise UsageError(f"{path}: there is no such folder; name {SOURCES}")
+    check_source(path)
     try:
         return _open(path, tell)
     except OSError as error:

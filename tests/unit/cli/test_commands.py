@@ -30,6 +30,22 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     assert call([*command.split(), "--help"], capsys, monkeypatch)[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("command", "said", "unsaid"),
+    [
+        ("train", "Preset (alexnet_2012, quickstart), or YAML file.", ""),
+        ("config show", "Preset (alexnet_2012, quickstart), or YAML file.", ""),
+        ("eval", "Images per batch over all ranks.", "optimizer step"),
+        ("train", "Images per optimizer step over all ranks.", ""),
+    ],
+)
+def test_help_says_it(command: str, said: str, unsaid: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")  # a line for each option
+    text = call([*command.split(), "--help"], capsys, monkeypatch)[1]
+    assert said in text
+    assert not unsaid or unsaid not in text
+
+
 def test_a_traceback_of_the_program_fails_whatever_test_sees_it() -> None:
     with pytest.raises(AssertionError, match="ArithmeticError"):
         subprocess.run([sys.executable, "-c", "import dist_alexnet; raise ArithmeticError"], capture_output=True, check=False)

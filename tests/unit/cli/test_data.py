@@ -67,6 +67,8 @@ def test_stats_are_shown_stored_when_asked_for_and_not_computed_twice(photograph
         (["stats", "gone", "--store"], "data.path=gone: there is no such folder"),
         (["bench", "DATA", "--seconds", "nan"], "--seconds nan --rounds 3: both must be positive"),
         (["bench", "DATA", "model.image_size=300"], "model.image_size=300 cannot be cropped from data.store_size=256"),
+        (["bench", "DATA", "train.lr=1"], "train.lr would do nothing: what is measured is how fast the images come; leave it out"),
+        (["bench", "DATA", "strategy.name=ddp"], "strategy.name would do nothing"),
         (["bench", "DATA", "data.speed=3"], "data.speed: Key 'speed' not in"),
         (["synth", "/dev/null/set"], "/dev/null/set: File exists; name a folder that can be written"),
     ],

@@ -42,6 +42,12 @@ WRONG = [
     (["data", "bench", "nowhere"], "no such folder"),
     (["data", "stats", "nowhere"], "no such folder"),
     (["data", "verify", "nowhere"], "no such folder"),
+    (["data", "prepare", "nowhere", "target"], "there is no such folder"),
+    (["data", "prepare", ".", "target", "--size", "small"], "must be a number of pixels, or none"),
+    (["data", "prepare", ".", "target", "--size", "none", "--quality", "50"], "--quality 50 would do nothing"),
+    (["data", "prepare", ".", "target", "--encoding", "raw", "--quality", "50"], "--quality 50 would do nothing"),
+    (["verify", "train.schedule.name=cosine"], "train.schedule.name would do nothing: a verification compares --steps steps"),
+    (["verify", "train.max_steps=3"], "train.max_steps would do nothing"),
     (["config", "show", "strategy.name=dpd"], "did you mean 'ddp'"),
 ]
 

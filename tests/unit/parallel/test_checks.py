@@ -1,16 +1,27 @@
 """Tables that would give wrong gradients are refused when a strategy is planned."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 
 import pytest
 
-from dist_alexnet.config import Config
+from dist_alexnet.config import Config, StrategyConfig, TrainConfig, UsageError
 from dist_alexnet.model.layers import Layer
+from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.exchange import Exchange
 from dist_alexnet.parallel.placement import Placement, Shard
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import World
 
+IDLE = [
+    ("one_weird_trick", {"fc_batch": True}, 2, 1, "fc_batch updates after every turn, and a step on 2 .* scheme=a has one"),
+    ("one_weird_trick", {"fc_batch": True, "scheme": "b"}, 1, 1, "a step on 1 rank.* scheme=b has one; type"),
+    ("one_weird_trick", {"fc_batch": True, "scheme": "b"}, 2, 1, None),
+    ("one_weird_trick", {"fc_batch": True}, 2, 2, None),  # a turn for each microbatch
+    ("pipeline", {"microbatches": 4}, 2, 3, "train.accumulation=3 and strategy.options.microbatches=4 both say"),
+    ("pipeline", {"microbatches": 4}, 2, 1, None),
+    ("pipeline", {}, 2, 3, None),
+]
 JOINED = {"conv3", "fc6", "fc7", "fc8"}
 
 
@@ -30,6 +41,15 @@ def plan(*, split: set[str] | None = None, joined: set[str] = JOINED) -> Strateg
             return Exchange("tower") if layer.name in joined else None
 
     return Faulty(Config(), World(0, 2))
+
+
+@pytest.mark.parametrize(("strategy", "options", "ranks", "accumulation", "message"), IDLE)
+def test_an_option_that_would_do_nothing_is_refused(
+    strategy: str, options: dict[str, object], ranks: int, accumulation: int, message: str | None
+) -> None:
+    config = Config(train=TrainConfig(accumulation=accumulation), strategy=StrategyConfig(strategy, options))
+    with pytest.raises(UsageError, match=message) if message else nullcontext():
+        registry.load(registry.STRATEGIES, strategy)(config, World(0, ranks))
 
 
 def test_the_tables_of_2012_are_sound() -> None:

@@ -81,6 +81,15 @@ def test_what_cannot_matter_where_there_are_weights_does_not_hinder(tmp_path: Pa
     assert evaluation(tmp_path, two).job.checkpoints == tuple(two)
 
 
+@pytest.mark.parametrize(
+    "typed", ["train.lr=1", "train.schedule.name=cosine", "data.augment.mirror=false", "data.order=file", "model.init=code"]
+)
+def test_what_cannot_matter_where_nothing_is_trained(tmp_path: Path, two: list[Path], typed: str) -> None:
+    with pytest.raises(UsageError, match=f"^{typed.partition('=')[0]} would do nothing: an evaluation does not train; leave it out$"):
+        evaluation(tmp_path, two, typed)
+    assert evaluation(tmp_path, two, "train.global_batch=4", "train.dtype=float64").job.config.train.global_batch == 4
+
+
 def test_every_checkpoint_must_be_whole(tmp_path: Path, two: list[Path]) -> None:
     (two[1] / "model.safetensors").unlink()
     with pytest.raises(UsageError, match=r"runs/b/\S+/model.safetensors cannot be read"):
