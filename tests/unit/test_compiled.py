@@ -1,9 +1,7 @@
 """Where compiled loops are kept; and that nothing fails where they cannot be."""
 
-import resource
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import pytest
 
 from dist_alexnet import compiled as module
 from dist_alexnet.compiled import compiled
+from tests.unit.full_disk import full_disk
 
 
 def double(numbers: Any) -> None:
@@ -49,17 +48,6 @@ def homeless(home: Path) -> Path:
     """Only the temporary folder can be written."""
     home.rmdir()
     return home.with_name("tmp")
-
-
-@contextmanager
-def full_disk() -> Iterator[None]:
-    """For as short as can be: pytest's own report may be a file."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_in_the_home_it_is_found_again(home: Path) -> None:

@@ -1,9 +1,6 @@
 """What cannot be done is refused before anything starts, in one line that says what to type instead."""
 
-import resource
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +10,7 @@ from dist_alexnet.config import SynthConfig, UsageError
 from dist_alexnet.data import synth
 from dist_alexnet.training import local_launcher
 from dist_alexnet.training.job import RunDirectory
+from tests.unit.full_disk import full_disk
 from tests.unit.training.asking import ask
 
 
@@ -152,17 +150,6 @@ def test_an_output_directory_that_is_a_file(tmp_path: Path, preset: str, picture
     for overrides in ([f"data.path={pictures}"], []):
         with pytest.raises(UsageError, match="cannot write .* type --output-dir"):
             ask(tmp_path, preset, *overrides)
-
-
-@contextmanager
-def full_disk() -> Iterator[None]:
-    """No file may grow: for as short as may be, since pytest's own report may be one."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_disk_that_is_full_leaves_nothing_behind(tmp_path: Path, preset: str, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
