@@ -61,7 +61,7 @@ class Begun:
         if changed := [key for key, value in self.recipe.items() if earlier.get(key) != value]:
             key = changed[0]
             values = "" if key == "source" else f" {earlier.get(key)} instead of {self.recipe[key]}"
-            raise UsageError(f"{self.folder}: begun with another {key}{values}; type the command that began it, or delete that folder")
+            raise UsageError(f"{self.folder}: begun with another {key}{values}; type the command that began it, or name another target")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -36,7 +36,7 @@ def ensure(target: str | Path, config: SynthConfig) -> None:
             if not recipe.is_file():  # else another run was faster, which is as well
                 raise
     if json.loads(recipe.read_text()) != asdict(config):
-        raise UsageError(f"{target}: generated from {recipe.read_text()}, not from data.synth={asdict(config)}; delete it or name another")
+        raise UsageError(f"{target}: generated from {recipe.read_text()}, not from data.synth={asdict(config)}; type another --output-dir")
 
 
 def write(target: str | Path, config: SynthConfig) -> None:
@@ -66,7 +66,7 @@ def write(target: str | Path, config: SynthConfig) -> None:
 
 def _check(target: Path) -> None:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UsageError(f"{target}: it exists and is not empty; name a new folder, or delete this one first")
+        raise UsageError(f"{target}: it exists and is not empty; name a new folder")
 
 
 def _picture(label: int, config: SynthConfig, rng: np.random.Generator) -> Image.Image:

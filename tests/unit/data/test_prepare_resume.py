@@ -46,7 +46,7 @@ def test_it_goes_on_where_it_was(photographs: Path, prepared: Path, tmp_path: Pa
 def test_other_settings_do_not_go_on(photographs: Path, tmp_path: Path) -> None:
     with mock.patch.object(preparation, "write_shard", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
         again(photographs, tmp_path / "set")
-    with pytest.raises(UsageError, match="begun with another quality 95 instead of 90; type the command that began it, or delete"):
+    with pytest.raises(UsageError, match="begun with another quality 95 instead of 90; type the command that began it, or name another"):
         prepare(photographs, tmp_path / "set", Storage(size=64, quality=90), shard_images=7, workers=1)
 
 

@@ -60,7 +60,7 @@ def test_ensure_returns_at_once_and_never_leaves_half_a_set(tmp_path, monkeypatc
 
 def test_refusals(tmp_path):
     ensure(tmp_path / "set", CONFIG)
-    with pytest.raises(UsageError, match=r"generated from .*; delete it or name another"):
+    with pytest.raises(UsageError, match=r"generated from .*; type another --output-dir"):
         ensure(tmp_path / "set", SynthConfig())
     with pytest.raises(UsageError, match=r"it exists and is not empty"):
         write(tmp_path / "set", CONFIG)
