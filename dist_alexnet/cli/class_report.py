@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dist_alexnet.cli.shown import shown
 from dist_alexnet.config import UsageError
 
 CLASS_COLUMNS = ("class", "name", "images", "top1_error", "top5_error")
@@ -63,7 +64,7 @@ def confusion_rows(classes: Sequence[str], confusions: Sequence[tuple[int, int |
 def worst_classes(rows: Sequence[Row]) -> list[str]:
     """Lines on the classes of the highest top-1 errors, those with more images first where these are equal; none without rows."""
     counted = sorted((row for row in rows if row["images"]), key=lambda row: (-row["top1_error"], -row["images"], row["class"]))[:WORST]
-    names = [" ".join(filter(None, (_shown(row["class"]), row["name"] if row["name"] != row["class"] else ""))) for row in counted]
+    names = [shown(" ".join(filter(None, (row["class"], row["name"] if row["name"] != row["class"] else "")))) for row in counted]
     width = max(map(len, names), default=0)
     numbers = [f"top-1 error {row['top1_error']:7.2%}   top-5 error {row['top5_error']:7.2%}   {row['images']:,} images" for row in counted]
     lines = [f"  {name:{width}}   {line}" for name, line in zip(names, numbers, strict=True)]
@@ -83,11 +84,6 @@ def write(option: str, file: Path, columns: Sequence[str], rows: Sequence[Row]) 
             writer.writerows(rows)
     except OSError as error:
         raise _refusal(option, file, error) from None
-
-
-def _shown(name: str) -> str:
-    """On a terminal; the name of a folder may be any bytes."""
-    return name if name.isprintable() else ascii(name)
 
 
 def _refusal(option: str, file: Path, error: OSError) -> UsageError:

@@ -33,7 +33,7 @@ def synth(
         write(target, SynthConfig(classes, train, val, seed))
     except OSError as error:
         raise UsageError(f"{target}: {error.strerror or error}; name a folder that can be written, with room for the images") from error
-    print(f"{target}: {train} training and {val} validation images of {classes} classes")
+    print(shown(f"{target}: {train} training and {val} validation images of {classes} classes"))
 
 
 @app.command()
@@ -68,11 +68,11 @@ def prepare(
     with progress_bar("preparing") as tell:
         report = write(source, target, storage, workers=workers, strict=strict, tell=tell)
     taken_up = f", {report.resumed} of them looked at before" if report.resumed else ""
-    print(f"{target}: {report.images['train']} training and {report.images['val']} validation images{taken_up}")
+    print(shown(f"{target}: {report.images['train']} training and {report.images['val']} validation images{taken_up}"))
     if report.passed_over.count:
-        print(report.passed_over)
+        print(shown(str(report.passed_over)))
     if report.quarantine:
-        print(f"{len(report.quarantine)} files did not decode and were left out; they are listed in {target / QUARANTINE}")
+        print(shown(f"{len(report.quarantine)} files did not decode and were left out; they are listed in {target / QUARANTINE}"))
 
 
 @app.command()
@@ -96,8 +96,8 @@ def verify(
     else:
         for split, counts in found.counts.items():
             print(f"{split}: {sum(counts):,} sound images in {len(counts):,} classes, {min(counts):,} to {max(counts):,} in each")
-        print(*found.passed_over, sep="\n", end="\n" if found.passed_over else "")
-        print(*map(shown, found.faults), sep="\n", end="\n" if found.faults else "")
+        for line in (*found.passed_over, *found.faults):
+            print(shown(line))
         for names in found.duplicates:
             print("the same content: " + ", ".join(map(shown, names)))
         print(f"{len(found.faults)} faults, {len(found.duplicates)} contents that come more than once")

@@ -8,6 +8,7 @@ import typer
 
 from dist_alexnet.cli import options
 from dist_alexnet.cli.progress import progress_bar
+from dist_alexnet.cli.shown import shown
 from dist_alexnet.config import UsageError
 from dist_alexnet.cores import available_cores
 from dist_alexnet.json_text import to_json
@@ -143,4 +144,4 @@ def _text(result: dict[str, Any]) -> str:
         f"{result['batch']} images that takes {1000 * result['feeds_step_seconds']:.1f} ms or longer never waits.",
         f"What takes longest is {result['slowest']}{REMEDIES.get((result['slowest'], result['encoding']), '')}.",
     ]
-    return "\n".join(lines)
+    return "\n".join(map(shown, lines))

@@ -57,7 +57,7 @@ def stats(
     _print(own, IMAGENET)
     print(*(f"left out: {shown(line)}" for line in bad), sep="\n", end="\n" if bad else "")
     if news:
-        print(f"stored in {data}" if store else "not stored: type --store to train with them")
+        print(shown(f"stored in {data}") if store else "not stored: type --store to train with them")
 
 
 def _statistics(data: Path, recompute: bool, size: int | None, workers: int) -> "tuple[Statistics, list[str], bool]":

@@ -13,7 +13,7 @@ import typer
 
 from dist_alexnet.cli import options
 from dist_alexnet.cli.class_report import CLASS_COLUMNS, CONFUSION_COLUMNS, check_files, class_rows, confusion_rows, worst_classes, write
-from dist_alexnet.cli.shown import mean_loss
+from dist_alexnet.cli.shown import mean_loss, shown
 from dist_alexnet.config import UsageError
 from dist_alexnet.json_text import to_json
 from dist_alexnet.surroundings import check_alone
@@ -97,7 +97,7 @@ def _run(request: "EvaluationRequest") -> "tuple[PreparedEvaluation, dict[str, A
         summary, _ = execute(function, directory, prepared.launcher, lambda record: None, _warn, saves=False)
     except TrainingFailed as error:
         told = f"error: {error}"
-        print(told, file=sys.stderr)
+        print(shown(told), file=sys.stderr)
         sys.exit(error.exit_code)
     finally:
         if str(directory.path) not in told:
@@ -122,8 +122,8 @@ def _text(result: dict[str, Any]) -> str:
     lines.append(f"top-1 error {result['top1_error']:.2%}   top-5 error {result['top5_error']:.2%}   loss {mean_loss(result['loss'])}")
     if result["bad_images"]:
         lines.append(f"{result['bad_images']:,} images could not be decoded and are left out, the first: {result['bad_image_names'][0]}")
-    return "\n".join([*lines, *worst_classes(result.get("per_class", []))])
+    return "\n".join(map(shown, [*lines, *worst_classes(result.get("per_class", []))]))
 
 
 def _warn(line: str) -> None:
-    print(line, file=sys.stderr)
+    print(shown(line), file=sys.stderr)

@@ -1,4 +1,7 @@
-"""Standard output and error that nobody need read: a closed pipe, a terminal that is gone or a full disk ends no command."""
+"""Standard output and error that nobody need read: a closed pipe, a terminal that is gone or a full disk ends no command.
+
+Nor does a name that the encoding of a terminal cannot say: it is shown with escapes.
+"""
 
 import errno
 import io
@@ -52,11 +55,11 @@ def exit_code(code: str | int | None) -> str | int | None:
 def _outlet(descriptor: int, before: TextIO | None) -> TextIO:
     if before is not None and not _writes_to(before, descriptor):  # somebody has replaced it already
         return before
-    encoding, errors = (before.encoding, before.errors) if before else ("utf-8", "backslashreplace")
+    encoding = before.encoding if before else "utf-8"
     if before:
         before.flush()
     lines = descriptor == 2 or os.isatty(descriptor)
-    return io.TextIOWrapper(io.BufferedWriter(Outlet(descriptor, "w", closefd=False)), encoding, errors, line_buffering=lines)
+    return io.TextIOWrapper(io.BufferedWriter(Outlet(descriptor, "w", closefd=False)), encoding, "backslashreplace", line_buffering=lines)
 
 
 def _writes_to(stream: TextIO, descriptor: int) -> bool:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dist_alexnet.cli.run_line import RunLine, log_line
-from dist_alexnet.cli.shown import mean_loss
+from dist_alexnet.cli.shown import mean_loss, shown
 from dist_alexnet.cores import available_cores, share_of_cores
 from dist_alexnet.json_text import to_json
 from dist_alexnet.training.job import TrainingFailed
@@ -49,7 +49,7 @@ class RunReport:
 
     def say(self, line: str) -> None:
         """Print one line."""
-        self._console.print(line)
+        self._console.print(shown(line))
 
     def header(self, prepared: "Prepared") -> None:
         """What is about to run, and on what."""
@@ -66,7 +66,7 @@ class RunReport:
             ("preset", prepared.source),
             ("run", str(_relative(prepared.job.directory.path))),
         ):
-            self._console.print(Text.assemble((label.ljust(LABEL_CELLS), "bold"), value))
+            self._console.print(Text.assemble((label.ljust(LABEL_CELLS), "bold"), shown(value)))
         for note in prepared.notes:
             self.say(note)
         if crowd := _crowd(prepared):
@@ -111,7 +111,7 @@ class RunReport:
 
     def failure(self, error: TrainingFailed) -> None:
         """How it went wrong, on stderr, in one line; tracebacks are in the logs."""
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {shown(str(error))}", file=sys.stderr)
 
     def result(self, summary: dict[str, Any], directory: Path) -> None:
         """The table at the end, or the summary as JSON."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dist_alexnet.cli import options
+from dist_alexnet.cli.shown import shown
 from dist_alexnet.config import UsageError
 from dist_alexnet.json_text import to_json
 from dist_alexnet.surroundings import check_alone
@@ -54,13 +55,13 @@ def verify(
     console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
     def tell(case: "Case") -> None:
-        console.print(f"{case.name} on {case.ranks}: {'; '.join(certificate.faults(case)) or 'equal'}")
+        console.print(shown(f"{case.name} on {case.ranks}: {'; '.join(certificate.faults(case)) or 'equal'}"))
 
     directory = RunDirectory(folder)
     try:
         run_cases(prepared.cases, steps, prepared.data, directory, prepared.launch, tell)
     except TrainingFailed as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {shown(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     content = certificate.certificate(prepared.config, steps, prepared.cases)
     certificate.write(folder, content, prepared.cases)
@@ -89,7 +90,7 @@ def _print_table(cases: "list[Case]", folder: Path) -> None:
     console.print(table)
     for case in cases:
         for line in faults(case):
-            console.print(f"{case.name} on {case.ranks}: {line}", soft_wrap=True)
+            console.print(shown(f"{case.name} on {case.ranks}: {line}"), soft_wrap=True)
     for line in undefined(cases):
         console.print(f"not defined: {line}", soft_wrap=True)
-    console.print(f"written to {folder / 'certificate.md'} and certificate.json", soft_wrap=True)
+    console.print(shown(f"written to {folder / 'certificate.md'} and certificate.json"), soft_wrap=True)

@@ -86,8 +86,8 @@ def test_the_worst_classes() -> None:
     lines = worst_classes(class_rows(CLASSES, BY_CLASS, {"ant": "emmet"}))
     assert lines == [
         "worst classes:",
-        r"""  'c, "d"\udcff\n'   top-1 error  50.00%   top-5 error  50.00%   2 images""",
-        "  ant emmet          top-1 error  25.00%   top-5 error   0.00%   4 images",
+        r"""  c, "d"\udcff\n   top-1 error  50.00%   top-5 error  50.00%   2 images""",
+        "  ant emmet        top-1 error  25.00%   top-5 error   0.00%   4 images",
     ]
     many = {"images": [1, 3, 2, 1, 1, 1, 1], "top1_error": [1.0] * 7, "top5_error": [0.0] * 7}
     shown = worst_classes(class_rows(list("gfedcba"), many, {}))

@@ -47,3 +47,11 @@ print("printed")
 """
     subprocess.run([sys.executable, "-c", script], check=True, close_fds=True, preexec_fn=lambda: os.closerange(0, 3))
     assert (tmp_path / "file").read_text() == ""
+
+
+def test_a_name_that_the_terminal_cannot_say_is_shown_with_escapes() -> None:
+    """Bytes that are no UTF-8, and letters that are not in the encoding of the terminal."""
+    script = r"from dist_alexnet.cli import output; output.open_outlets(); print('caf\udce9 \u00e9 \u03b1')"
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    printed = subprocess.run([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, check=True).stdout
+    assert printed == b"caf\\udce9 \xe9 \\u03b1\n"

@@ -13,6 +13,7 @@ from dist_alexnet.cli.run_line import clock, figure, log_line
 from dist_alexnet.config import Config, LaunchConfig
 from dist_alexnet.parallel.explain import plan
 from dist_alexnet.telemetry.clock import PHASES
+from dist_alexnet.training.job import TrainingFailed
 from dist_alexnet.training.local_launcher import LocalLauncher
 
 RECORD = {
@@ -154,3 +155,12 @@ def test_images_that_went_bad_have_a_line_below_the_table(bad: list[str], line: 
     RunReport(as_json=False).result(summary, Path("runs") / "x")
     below = capsys.readouterr().out.partition("wall time")[2].splitlines()[1:]
     assert [text for text in below if text.strip()] == [*line, "written to runs/x"]
+
+
+def test_escape_codes_and_line_breaks_in_names_are_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    report = RunReport(as_json=False)
+    report.say("bad image a\x1b[2J\nb\udcff.jpg")
+    report.failure(TrainingFailed("a\x1b[2J\nb.jpg: it does not decode"))
+    out, err = capsys.readouterr()
+    assert out == r"bad image a\x1b[2J\nb\udcff.jpg" + "\n"
+    assert err == r"error: a\x1b[2J\nb.jpg: it does not decode" + "\n"
