@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.sources.photographs import SPLITS, Split
+from dist_alexnet.data.sources.photographs import SPLITS, PassedOver, Split
 from dist_alexnet.data.statistics import Statistics, read_statistics
 
 Encoding = Literal["jpeg", "raw", "original"]  # squares as JPEG | squares as uint8 pixels | the files as they were delivered
@@ -33,6 +33,7 @@ class ImageSet(Protocol):
     class_names: dict[str, str]  # of a class, in words, where they are known
     encoding: Encoding
     prepared_size: int | None  # pixels, side of the stored squares; None: photographs of any size
+    passed_over: PassedOver  # files that lie with these images and are not read
 
     @property
     def statistics(self) -> Statistics | None:
@@ -85,6 +86,11 @@ def open_split(path: str | Path, split: Split) -> ImageSet:
     return _open(Path(path), [split])[0]
 
 
+def passed_over(*sets: ImageSet) -> list[str]:
+    """A line for each of these splits that holds files which are not read."""
+    return [str(images.passed_over) for images in sets if images.passed_over.count]
+
+
 def check_there(path: Path) -> None:
     """Refuse a path that leads nowhere (UsageError)."""
     if not path.exists():
@@ -105,15 +111,16 @@ def _open(path: Path, splits: Sequence[Split]) -> list[ImageSet]:
 def _open_split(path: Path, split: Split) -> ImageSet:
     from dist_alexnet.data import index
     from dist_alexnet.data.shards import Shards
-    from dist_alexnet.data.sources.class_folder import ClassFolder  # here, for these two files know what an ImageSet is
+    from dist_alexnet.data.sources.class_folder import ClassFolder, is_class_folder  # here, for these two files know what an ImageSet is
+    from dist_alexnet.data.sources.elsewhere import other_name
+    from dist_alexnet.data.sources.open import what_else
 
     folder = path / split
     if not path.is_dir():
         raise UsageError(f"data.path={path}: there is no such folder; {LAYOUT}")
     if not folder.is_dir():
-        raise UsageError(f"data.path={path}: it has no {split}/; {LAYOUT}")
-    if (folder / "dataset_info.json").is_file():  # of Hugging Face's save_to_disk, whose shards are others: its message says so
-        return ClassFolder(path, split)
+        lies_there = other_name(path, split) if is_class_folder(path) else what_else(path)
+        raise UsageError(f"data.path={path}: {lies_there or f'it has no {split}/; {LAYOUT}'}")
     if (path / index.FILE).is_file() or any(folder.glob("*.arrow")):
         return Shards(path, split)
     if any(path.glob("*/*.arrow")) and not any(entry.is_dir() for entry in folder.iterdir()):

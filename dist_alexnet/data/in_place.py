@@ -8,8 +8,9 @@ import numpy.typing as npt
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.image_set import Encoding, ImageError
 from dist_alexnet.data.sources import hugging_face
+from dist_alexnet.data.sources.class_folder import is_class_folder
 from dist_alexnet.data.sources.open import kinds_in, open_source
-from dist_alexnet.data.sources.photographs import SPLITS, Source, Split
+from dist_alexnet.data.sources.photographs import PassedOver, Source, Split
 from dist_alexnet.data.statistics import InFolder
 
 
@@ -22,6 +23,7 @@ class InPlace(InFolder):
     def __init__(self, root: Path, source: Source, split: Split) -> None:
         self.root = root
         self.classes, self.class_names = source.classes, dict(source.class_names)
+        self.passed_over = source.passed_over if split == "train" else PassedOver()  # of both: to be told once
         self._place, self._photographs = f"{root}: {split}", source.splits[split]
 
     def __len__(self) -> int:
@@ -53,7 +55,7 @@ def find_in_place(root: Path) -> Source | None:
     Raises:
         UsageError: of `open_source`; or they are Parquet, of which a whole group of rows is read to get at one image.
     """
-    if any((root / split).is_dir() for split in SPLITS) or not kinds_in(root):
+    if is_class_folder(root) or not kinds_in(root):
         return None
     if any(file.suffix == ".parquet" for file in hugging_face.find_files(root)):
         reason = "a Parquet file is read a whole group of images at a time"

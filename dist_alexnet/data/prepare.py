@@ -92,7 +92,7 @@ def prepare(
     if (target / FILE).is_file():
         raise UsageError(f"{target}: it is complete already; look at it with `dist-alexnet data verify {target}`, or name a new folder")
     if target.exists() and (not target.is_dir() or any(entry.name not in (INSIDE, "lost+found") for entry in target.iterdir())):
-        raise UsageError(f"{target}: it exists and is not empty; name a new folder, or delete this one first")
+        raise UsageError(f"{target}: it exists and is not empty; name a new folder")
     photographs = open_source(source, lambda found: tell(found, None))
     shard_images = shard_images or SHARD_IMAGES[storage.encoding]
     place = target / INSIDE if target.exists() else target.with_name(f"{target.name}.unfinished")
@@ -189,7 +189,7 @@ def _complete(begun: Begun, source: Source, storage: Storage, report: Report, st
         if not report.images[split]:
             raise UsageError(f"{split}: none of its images decodes, such as {' '.join(report.quarantine[-1])}")
     if report.quarantine:
-        with (begun.folder / QUARANTINE).open("w", newline="", encoding="utf-8") as file:
+        with (begun.folder / QUARANTINE).open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             csv.writer(file).writerows([("file", "reason"), *report.quarantine])
     if report.quarantine and strict:
         raise UsageError(

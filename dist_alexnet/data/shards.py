@@ -26,7 +26,7 @@ import pyarrow as pa
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.image_set import ImageError
 from dist_alexnet.data.index import AGAIN, ShardEntry, read_index
-from dist_alexnet.data.sources.photographs import Split
+from dist_alexnet.data.sources.photographs import Split, unread
 from dist_alexnet.data.statistics import InFolder
 
 COLUMNS = [("image", pa.large_binary()), ("label", pa.int32()), ("name", pa.string())]
@@ -41,7 +41,7 @@ def write_shard(path: Path, rows: Sequence[Row]) -> ShardEntry:
     columns = [_joined(images), *(pa.array(column, kind) for column, (_, kind) in zip(others, COLUMNS[1:], strict=True))]
     schema = pa.schema(COLUMNS)
     unfinished = path.with_suffix(".part")
-    with pa.OSFile(str(unfinished), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+    with pa.OSFile(os.fsencode(unfinished), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         writer.write_batch(pa.record_batch(columns, schema=schema))
     entry = _describe(unfinished)
     unfinished.replace(path)
@@ -55,7 +55,7 @@ def _joined(images: Sequence[bytes]) -> pa.Array:
 
 
 def _describe(path: Path) -> ShardEntry:
-    with pa.memory_map(str(path)) as source:
+    with pa.memory_map(os.fsencode(path)) as source:
         file = source.read_buffer()
         batch = pa.ipc.open_file(pa.BufferReader(file)).get_batch(0)
         _, offsets, content = batch.column("image").buffers()
@@ -83,6 +83,7 @@ class Shards(InFolder):
         self._starts = [0, *accumulate(entry.images for entry in self.entries)]
         if not len(self):
             raise UsageError(f"{root / split}: it holds no images; {AGAIN}")
+        self.passed_over = unread([root / split], set(self.paths))
         self._files: dict[int, int] = {}
         allow_open_files(len(self.paths))
 
@@ -158,7 +159,7 @@ def shard_path(folder: Path, number: int) -> Path:
 
 def read_batch(path: Path) -> pa.RecordBatch:
     """The rows of a shard, mapped into memory (pyarrow's exceptions, OSError)."""
-    return pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
+    return pa.ipc.open_file(pa.memory_map(os.fsencode(path))).get_batch(0)
 
 
 def _check_length(path: Path, entry: ShardEntry) -> None:

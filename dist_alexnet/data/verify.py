@@ -9,10 +9,9 @@ from itertools import accumulate
 from pathlib import Path
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.image_set import ImageError, ImageSet, open_data, open_split
+from dist_alexnet.data.image_set import ImageError, ImageSet, open_data, open_split, passed_over
 from dist_alexnet.data.pool import in_order
 from dist_alexnet.data.shards import Shards
-from dist_alexnet.data.sources.class_folder import passed_over
 from dist_alexnet.data.sources.photographs import SPLITS, Split
 from dist_alexnet.data.wholeness import flaw, flaw_within
 

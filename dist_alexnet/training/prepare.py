@@ -14,8 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 from dist_alexnet.config import Config, UsageError
 from dist_alexnet.data import synth
 from dist_alexnet.data.crops import Crops
-from dist_alexnet.data.image_set import ImageSet, check_sizes, check_there, open_data
-from dist_alexnet.data.sources.class_folder import passed_over
+from dist_alexnet.data.image_set import ImageSet, check_sizes, check_there, open_data, passed_over
 from dist_alexnet.json_text import to_json
 from dist_alexnet.parallel import registry
 from dist_alexnet.presets import PAPER, QUICKSTART, read_preset

@@ -10,11 +10,21 @@ import numpy.typing as npt
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.image_set import Encoding, ImageError
 from dist_alexnet.data.sources.devkit import DEVKIT, VAL_FILE, find_devkit, open_devkit
-from dist_alexnet.data.sources.photographs import FileParts, FileSpan, Found, PassedOver, Source, Split, tell_nobody
+from dist_alexnet.data.sources.hugging_face import is_saved
+from dist_alexnet.data.sources.photographs import (
+    EXTENSIONS,
+    NOISE,
+    SPLITS,
+    FileParts,
+    FileSpan,
+    Found,
+    PassedOver,
+    Source,
+    Split,
+    tell_nobody,
+)
 from dist_alexnet.data.statistics import InFolder
 
-EXTENSIONS = (".jpeg", ".jpg", ".png", ".webp", ".bmp", ".tif", ".tiff")  # what DALI decodes (wholeness.py)
-NOISE = ("thumbs.db", "desktop.ini", "__macosx")  # of other systems; like hidden files no images, and nobody's fault
 INNER = "images"  # a folder in each class folder of Tiny ImageNet
 
 
@@ -41,7 +51,7 @@ class ClassFolder(InFolder):
         self.passed_over = PassedOver()
         self.classes = class_names(root / "train")
         self._files: list[str] = []
-        if split == "val" and (flat := _flat_ilsvrc(self.folder)) and (kit := find_devkit(root)):
+        if split == "val" and (flat := _flat_ilsvrc(self.folder, self.passed_over)) and (kit := find_devkit(root)):
             devkit = open_devkit(kit)
             self._files, self.labels = flat, devkit.labels(flat, self.classes, self.folder)
             self.class_names = {name: devkit.words[name] for name in self.classes if name in devkit.words}
@@ -102,6 +112,12 @@ class ClassFolder(InFolder):
         return self.folder / self._files[index]
 
 
+def is_class_folder(root: Path) -> bool:
+    """Whether there are folders for the splits, and not those that `save_to_disk` writes."""
+    folders = [root / split for split in SPLITS if (root / split).is_dir()]
+    return bool(folders) and not any(map(is_saved, folders))
+
+
 def open_folder(root: Path, tell: Found = tell_nobody) -> Source:
     """A folder of class folders as a source (UsageError as of ClassFolder)."""
     train = ClassFolder(root, "train", tell)
@@ -142,11 +158,6 @@ def _check_names(folder: Path, names: list[str]) -> None:
 
 def _instead_of_classes(folder: Path) -> str:
     files = sorted(entry.name for entry in os.scandir(folder))
-    if any(name.endswith(".arrow") for name in files):
-        again = f"load_from_disk({str(folder)!r}).to_parquet('{folder.name}-00000-of-00001.parquet')"
-        return (
-            f"{folder}: it holds what `save_to_disk` of Hugging Face's datasets writes; type {again} in Python, and name that file's folder"
-        )
     if archives := [name for name in files if name.endswith(".tar")]:
         return f"{folder}: it holds {len(archives)} archives such as {archives[0]}; unpack each into a folder of its name"
     if images := image_files(folder):
@@ -176,11 +187,11 @@ def _files_of_class(folder: Path, passed_over: PassedOver) -> list[str]:
     return [f"{INNER}/{file}" for file in image_files(folder / INNER, passed_over)]
 
 
-def _flat_ilsvrc(folder: Path) -> list[str]:
-    """Names of the images in a folder, sorted, if there is nothing but validation images of ILSVRC; else none."""
-    if not folder.is_dir() or any(entry.is_dir() for entry in os.scandir(folder) if not entry.name.startswith(".")):
+def _flat_ilsvrc(folder: Path, passed_over: PassedOver | None = None) -> list[str]:
+    """Names of the images in a folder, sorted, if there are no images but validation images of ILSVRC; else none."""
+    if not folder.is_dir() or any(entry.is_dir() for entry in _seen(folder)):
         return []
-    files = image_files(folder)
+    files = image_files(folder, passed_over)
     return files if all(map(VAL_FILE.fullmatch, files)) else []
 
 
@@ -217,8 +228,3 @@ def _pass_over_images(folder: Path, passed_over: PassedOver) -> None:
         for name in sorted(names):
             if name.lower().endswith(EXTENSIONS) and not name.startswith("."):
                 passed_over.add(os.path.join(place, name))
-
-
-def passed_over(*sets: object) -> list[str]:
-    """A line for each of these splits that holds files which are not read."""
-    return [str(each.passed_over) for each in sets if isinstance(each, ClassFolder) and each.passed_over.count]

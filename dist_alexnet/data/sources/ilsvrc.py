@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.sources.devkit import DEVKIT, SYNSET, VAL_FILE, find_devkit, open_devkit
-from dist_alexnet.data.sources.photographs import FileParts, FileSpan, Found, Source, tell_nobody
+from dist_alexnet.data.sources.photographs import FileParts, FileSpan, Found, Source, tell_nobody, unread
 from dist_alexnet.data.sources.tar_members import Member, tar_members
 
 TRAIN, VAL = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
@@ -79,7 +79,8 @@ def open_archives(folder: Path, tell: Found = tell_nobody) -> Source:
     if missing := sorted(set(known) - set(classes)):
         raise UsageError(f"{folder / TRAIN}: {len(missing)} of {len(known)} classes are missing, such as {missing[0]}; download it again")
     archived = {TRAIN: ArchivedImages(folder / TRAIN, classes, labels, train), VAL: ArchivedImages(folder / VAL, classes, val_labels, val)}
-    return Source(classes, {"train": archived[TRAIN], "val": archived[VAL]}, devkit.words)
+    beside = unread([folder], {folder / TRAIN, folder / VAL, path})
+    return Source(classes, {"train": archived[TRAIN], "val": archived[VAL]}, devkit.words, beside)
 
 
 def _open_val(path: Path, tell: Found) -> Places:

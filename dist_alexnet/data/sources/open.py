@@ -5,15 +5,16 @@ from pathlib import Path
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.sources import class_folder, hugging_face, ilsvrc
+from dist_alexnet.data.sources.elsewhere import instead
 from dist_alexnet.data.sources.photographs import Found, Source, tell_nobody
 
-FOLDERS, ARCHIVES, HUB = "train/<class>/ and val/<class>/", "the archives of ILSVRC 2012 (*.tar)", "the files of Hugging Face's imagenet-1k"
+FOLDERS, ARCHIVES, HUB = "train/<class>/ and val/<class>/", "the archives of ILSVRC 2012 (*.tar)", "Parquet or Arrow files of Hugging Face"
 SOURCES = f"a folder with {FOLDERS}, with {ARCHIVES} or with {HUB}"
 
 Kind = tuple[str, Callable[[Path], bool], Callable[[Path, Found], Source]]  # in words, whether a folder holds it, how to open that
 
 KINDS: list[Kind] = [
-    (FOLDERS, lambda folder: (folder / "train").is_dir() or (folder / "val").is_dir(), class_folder.open_folder),
+    (FOLDERS, class_folder.is_class_folder, class_folder.open_folder),
     (ARCHIVES, lambda folder: (folder / ilsvrc.TRAIN).exists() or (folder / ilsvrc.VAL).exists(), ilsvrc.open_archives),
     (HUB, lambda folder: bool(hugging_face.find_files(folder)), hugging_face.open_hugging_face),
 ]
@@ -28,6 +29,11 @@ def check_source(path: Path) -> None:
     """Refuse a path that leads to no folder (UsageError)."""
     if not path.is_dir():
         raise UsageError(f"{path}: there is no such folder; name {SOURCES}")
+
+
+def what_else(path: Path) -> str | None:
+    """What lies in a folder that holds none of them, and what to type (elsewhere.py); None: nothing that is known."""
+    return instead(path, lambda folder: bool(kinds_in(folder)))
 
 
 def open_source(path: str | Path, tell: Found = tell_nobody) -> Source:
@@ -53,7 +59,7 @@ def _open(path: Path, tell: Found) -> Source:
         raise UsageError(f"{path}: it holds shards already; name the folder of the photographs")
     found = kinds_in(path)
     if not found:
-        raise UsageError(f"{path}: there are no photographs that can be read; name {SOURCES}")
+        raise UsageError(f"{path}: {what_else(path) or f'there are no photographs that can be read; name {SOURCES}'}")
     if len(found) > 1:
         both = " and ".join(words for words, *_ in found)
         raise UsageError(f"{path}: it holds {both}; move one of them elsewhere, for a source is {SOURCES}")

@@ -1,7 +1,7 @@
 """What `data prepare` reads: the photographs of a data set in a fixed order, whatever they were delivered in."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 Split = Literal["train", "val"]
 SPLITS: tuple[Split, ...] = ("train", "val")
+EXTENSIONS = (".jpeg", ".jpg", ".png", ".webp", ".bmp", ".tif", ".tiff")  # what DALI decodes (wholeness.py)
+PACKED = (".tar", ".tar.gz", ".tgz", ".zip", ".parquet", ".arrow")  # what images are delivered in
+NOISE = ("thumbs.db", "desktop.ini", "__macosx")  # of other systems; like hidden files no images, and nobody's fault
 Found = Callable[[int], None]  # called while a source is opened, with the number of photographs found so far
 
 
@@ -50,7 +53,16 @@ class PassedOver:
         self.count, self.first = self.count + 1, self.first or path
 
     def __str__(self) -> str:
-        return f"{self.count:,} file(s) passed over, the first: {self.first if self.first.isprintable() else ascii(self.first)}"
+        return f"{self.count:,} file(s) passed over, the first: {self.first}"
+
+
+def unread(folders: Iterable[Path], read: Collection[Path]) -> PassedOver:
+    """Files in these folders that, by their endings, hold images, but for those that are read."""
+    found = PassedOver()
+    for path in sorted(path for folder in folders for path in folder.iterdir()):
+        if path.name.lower().endswith((*EXTENSIONS, *PACKED)) and not path.name.startswith(".") and path not in read and path.is_file():
+            found.add(str(path))
+    return found
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,26 @@
 A group is a row group of a Parquet file or a record batch of an Arrow file. `datasets` writes images in groups of 100 rows.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
+from dist_alexnet.data.sources.photographs import FileParts, FileSpan
+
 UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)  # what a damaged file makes pyarrow raise
 ARROW_FILE, END_OF_STREAM = b"ARROW1", b"\xff\xff\xff\xff\0\0\0\0"
+
+
+class Columns(NamedTuple):
+    """Names of the two that count."""
+
+    image: str  # struct of `bytes` and `path`
+    label: str
 
 
 class Rows(Protocol):
@@ -21,12 +31,16 @@ class Rows(Protocol):
     schema: pa.Schema
     sizes: list[int]  # rows of each group
 
-    def labels_and_paths(self) -> pa.Table:
+    def labels_and_paths(self, columns: Columns) -> pa.Table:
         """Columns `label` and `path` of all rows; the bytes of images are not read."""
         ...
 
-    def images(self, group: int) -> pa.ChunkedArray:
-        """The bytes of the images of a group; null where there are none."""
+    def has_bytes(self, image: str) -> bool:
+        """Whether this column holds the bytes of any image, and not just paths."""
+        ...
+
+    def images(self, group: int, image: str) -> pa.ChunkedArray:
+        """This column of a group: `bytes`, null where there are none, and `path`."""
         ...
 
 
@@ -36,21 +50,28 @@ class ParquetRows:
     def __init__(self, path: Path) -> None:
         from pyarrow import parquet  # here, for who reads shards does not need it
 
-        self._file = parquet.ParquetFile(path)
+        self._file = parquet.ParquetFile(pa.OSFile(os.fsencode(path)))
         self.schema: pa.Schema = self._file.schema_arrow
-        self.sizes = [self._file.metadata.row_group(group).num_rows for group in range(self._file.num_row_groups)]
+        self._groups = [self._file.metadata.row_group(group) for group in range(self._file.num_row_groups)]
+        self.sizes = [group.num_rows for group in self._groups]
         self._last: tuple[int, pa.ChunkedArray] | None = None  # a worker's next images are often in the group of its last ones
 
-    def labels_and_paths(self) -> pa.Table:
+    def labels_and_paths(self, columns: Columns) -> pa.Table:
         """As of Rows."""
-        return _labels_and_paths(self._file.read(columns=["label", "image.path"], use_threads=False))
+        image, label = columns
+        return _labels_and_paths(self._file.read(columns=[label, f"{image}.path"], use_threads=False), columns)
 
-    def images(self, group: int) -> pa.ChunkedArray:
+    def has_bytes(self, image: str) -> bool:
+        """As of Rows."""
+        chunks = [group.column(number) for group in self._groups for number in range(group.num_columns)]
+        found = [chunk for chunk in chunks if chunk.path_in_schema == f"{image}.bytes"]
+        return any(chunk.statistics is None or chunk.statistics.null_count < chunk.num_values for chunk in found)
+
+    def images(self, group: int, image: str) -> pa.ChunkedArray:
         """As of Rows. The whole group is in memory until another one is asked for."""
         if not self._last or self._last[0] != group:
             self._last = None  # make room first
-            table = self._file.read_row_group(group, columns=["image.bytes"], use_threads=False)
-            self._last = (group, _field(table["image"], "bytes"))
+            self._last = (group, self._file.read_row_group(group, columns=[image], use_threads=False)[image])
         return self._last[1]
 
 
@@ -58,7 +79,7 @@ class ArrowRows:
     """An Arrow IPC file or stream, mapped into memory. UNREADABLE: it is cut short, or no such file."""
 
     def __init__(self, path: Path) -> None:
-        source = pa.memory_map(str(path))
+        source = pa.memory_map(os.fsencode(path))
         if source.read(len(ARROW_FILE)) == ARROW_FILE:
             reader = pa.ipc.open_file(source)
             self._batches = [reader.get_batch(group) for group in range(reader.num_record_batches)]
@@ -74,13 +95,17 @@ class ArrowRows:
         self.schema: pa.Schema = reader.schema
         self.sizes = [len(batch) for batch in self._batches]
 
-    def labels_and_paths(self) -> pa.Table:
+    def labels_and_paths(self, columns: Columns) -> pa.Table:
         """As of Rows."""
-        return _labels_and_paths(pa.Table.from_batches(self._batches, self.schema))
+        return _labels_and_paths(pa.Table.from_batches(self._batches, self.schema), columns)
 
-    def images(self, group: int) -> pa.ChunkedArray:
+    def has_bytes(self, image: str) -> bool:
         """As of Rows."""
-        found = _field(pa.chunked_array([self._batches[group]["image"]]), "bytes")
+        return any(batch[image].field("bytes").null_count < len(batch) for batch in self._batches)
+
+    def images(self, group: int, image: str) -> pa.ChunkedArray:
+        """As of Rows."""
+        found = pa.chunked_array([self._batches[group][image]])
         found.validate(full=True)
         return found
 
@@ -112,6 +137,7 @@ class RowSpan:
     group: int
     start: int
     stop: int
+    image: str  # the column
 
 
 @dataclass(frozen=True)
@@ -124,19 +150,29 @@ class RowParts:
         """The bytes of each, or the reason. The process keeps open Arrow files and, with its last group, the last Parquet file."""
         for span in self.spans:
             try:
-                images = _opened(span.path).images(span.group)
+                images = _opened(span.path).images(span.group, span.image).slice(span.start, span.stop - span.start)
             except UNREADABLE as error:
                 yield from [f"{span.path.name}: {' '.join(str(error).split())}"] * (span.stop - span.start)
                 continue
-            for image in images.slice(span.start, span.stop - span.start):
-                yield image.as_py() if image.is_valid else f"{span.path.name} holds no bytes of it"
+            for content, path in zip(_field(images, "bytes"), _field(images, "path"), strict=True):
+                yield content.as_py() if content.is_valid else _linked(path.as_py(), span.path.name)
 
 
-def _labels_and_paths(table: pa.Table) -> pa.Table:
-    paths = _field(table["image"], "path")
-    for column in (table["label"], paths):
+def _linked(path: str | None, where: str) -> bytes | str:
+    """The file that a row without bytes names; or the reason."""
+    if not path or not os.path.isabs(path):  # else it is just a name
+        return f"{where} holds no bytes of it"
+    if not os.path.isfile(path):  # a device or a pipe is no image
+        return f"{where} holds no bytes of it, and {path} is not there"
+    (content,) = FileParts([FileSpan(Path(path))]).read()
+    return content
+
+
+def _labels_and_paths(table: pa.Table, columns: Columns) -> pa.Table:
+    labels, paths = table[columns.label], _field(table[columns.image], "path")
+    for column in (labels, paths):
         column.validate(full=True)  # offsets of a damaged file lead anywhere in memory
-    return pa.table({"label": table["label"], "path": paths})
+    return pa.table({"label": labels, "path": paths})
 
 
 def _field(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:

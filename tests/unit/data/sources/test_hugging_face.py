@@ -33,7 +33,7 @@ def test_images_and_labels_in_the_order_of_the_files(hub):
         assert names == [f"{synset_of(row['label'])}/{row['image']['path']}" for row in rows]
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(ends=st.tuples(st.integers(0, 25), st.integers(0, 25)).map(sorted))
 def test_any_part_is_read_by_whoever_gets_it(hub, ends):
     train = open_source(hub).splits["train"]

@@ -11,7 +11,7 @@ from dist_alexnet.data.sources import ilsvrc
 from dist_alexnet.data.sources.open import SOURCES, open_source
 from tests.unit.data.sources.hub_files import build_hub
 
-HUB = "the files of Hugging Face's imagenet-1k"
+HUB = "Parquet or Arrow files of Hugging Face"
 NAMED = f"a folder with train/<class>/ and val/<class>/, with the archives of ILSVRC 2012 (*.tar) or with {HUB}"
 
 
@@ -34,7 +34,7 @@ def test_nothing_that_is_known(tmp_path):
     assert SOURCES == NAMED
     with pytest.raises(UsageError, match=re.escape(f"{tmp_path}/no: there is no such folder; name {NAMED}")):
         open_source(tmp_path / "no")
-    (tmp_path / "train.zip").touch()
+    (tmp_path / "notes.txt").touch()
     with pytest.raises(UsageError, match=re.escape(f"{tmp_path}: there are no photographs that can be read; name {NAMED}")):
         open_source(tmp_path)
 
@@ -47,7 +47,7 @@ def test_two_at_once(archives):
     (archives / "train").rmdir()
     build_hub(archives / "x")
     (archives / "x" / "data").rename(archives / "data")
-    with pytest.raises(UsageError, match=r"the archives of ILSVRC 2012 \(\*\.tar\) and the files of Hugging Face's imagenet-1k; move one"):
+    with pytest.raises(UsageError, match=r"the archives of ILSVRC 2012 \(\*\.tar\) and Parquet or Arrow files of Hugging Face; move one"):
         open_source(archives)
 
 
