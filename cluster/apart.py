@@ -61,7 +61,7 @@ class Apart:
             time.sleep(0.02)
         self._process.kill()
         self._process.join(KILL_WAIT_S)
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # somebody has deleted the folder of the run
             if not self._log.stat().st_size:
                 self._log.unlink()
 

@@ -78,7 +78,7 @@ class RayLauncher(Launcher):
         """End a Ray of our own; ask the ranks of a cluster to die, through a file that each of them looks for."""
         self._killed_at = self._killed_at or time.monotonic()
         if self._kill_request:
-            with suppress(FileNotFoundError):  # the run has just ended
+            with suppress(OSError):  # the run has just ended, or its folder is gone
                 self._kill_request.touch()
         if self._apart and (not self._address or time.monotonic() > self._killed_at + ASKED_WAIT_S):
             self._apart.end()

@@ -52,7 +52,7 @@ class RankConfig(BackendConfig):
 
 
 def run_rank(function: bytes, kill_request: Path, own: bool) -> None:
-    """Run the function of a rank, and die when the file `kill_request` appears or, of a Ray of our own, with Ray.
+    """Run the function of a rank, and die when the file `kill_request` appears, its folder goes or, of a Ray of our own, with Ray.
 
     A file, because the driver has no handle on the processes: they are the controller's. And `ray.shutdown` beside a waiting `fit`
     aborted the driver in 1 of 7 tries (Ray 2.60).
@@ -66,7 +66,7 @@ def run_rank(function: bytes, kill_request: Path, own: bool) -> None:
 
 
 def _die_when_asked(kill_request: Path) -> None:
-    while not kill_request.exists():
+    while kill_request.parent.exists() and not kill_request.exists():
         time.sleep(POLL_S)
     os.kill(os.getpid(), signal.SIGKILL)
 

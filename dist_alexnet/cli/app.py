@@ -62,5 +62,10 @@ def main() -> None:
     except UsageError as error:
         print(f"error: {shown(str(error))}", file=sys.stderr)
         sys.exit(2)
+    except PermissionError as error:  # wherever it was met: no one file is worth a check of its own
+        if error.filename is None:  # it is about no file
+            raise
+        print(f"error: {shown(str(error.filename))}: {error.strerror}; name another, or have its owner let you in", file=sys.stderr)
+        sys.exit(2)
     except SystemExit as end:
         sys.exit(output.exit_code(end.code))

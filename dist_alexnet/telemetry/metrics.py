@@ -14,6 +14,7 @@ class MetricsFile:
     def __init__(self, path: Path | None, attempt: int = 0) -> None:
         """`path` None: write nothing, as on every rank but the first."""
         self._path, self._attempt = path, attempt
+        self._begun = False
 
     def write(self, kind: str, **values: Any) -> None:
         """Append one record.
@@ -21,12 +22,16 @@ class MetricsFile:
         Args:
             kind: start, train, val, checkpoint or end.
             values: anything JSON can say.
+
+        Raises:
+            OSError: it cannot be written, or somebody has deleted the file: it does not come back in a folder that is being deleted.
         """
         if self._path is None:
             return
         record = {"kind": kind, "attempt": self._attempt, "time": time.time(), **values}
-        with self._path.open("ab+") as stream:
+        with open(self._path, "ab+", opener=_open_existing if self._begun else None) as stream:
             stream.write(self._line_break(stream) + to_json(record).encode() + b"\n")
+        self._begun = True
 
     @staticmethod
     def _line_break(stream: IO[bytes]) -> bytes:
@@ -35,3 +40,7 @@ class MetricsFile:
             return b""
         stream.seek(-1, os.SEEK_END)
         return b"" if stream.read(1) == b"\n" else b"\n"
+
+
+def _open_existing(path: str, flags: int) -> int:
+    return os.open(path, flags & ~os.O_CREAT)

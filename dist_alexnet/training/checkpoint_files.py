@@ -9,6 +9,7 @@ from dist_alexnet.config import UsageError
 from dist_alexnet.training.state import STATE_FILE, Damaged, read_state
 
 TEMPORARY = ".unfinished-"
+READABLE = "type a run folder or checkpoint that you can read"
 
 
 def folder_name(step: int) -> str:
@@ -28,21 +29,24 @@ def list_checkpoints(folder: Path) -> list[Path]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise UsageError(f"cannot look for checkpoints in {folder}: {error.strerror}") from None
+        raise UsageError(f"cannot look for checkpoints in {folder}: {error.strerror}; {READABLE}") from None
 
 
 def find_checkpoint(path: Path) -> Path:
     """The checkpoint that a person means by a checkpoint folder, a run folder or a `checkpoints/` folder: the newest in there.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or it cannot be looked into.
     """
-    if path.is_dir():
-        if (path / STATE_FILE).is_file():
-            return path
-        for folder in (path / "checkpoints", path):
-            if found := list_checkpoints(folder):
-                return found[-1]
+    try:
+        if path.is_dir():
+            if (path / STATE_FILE).is_file():
+                return path
+            for folder in (path / "checkpoints", path):
+                if found := list_checkpoints(folder):
+                    return found[-1]
+    except OSError as error:
+        raise UsageError(f"cannot look for checkpoints in {path}: {error.strerror}; {READABLE}") from None
     raise UsageError(f"no complete checkpoint in {path}; give a checkpoint (.../checkpoints/step-...) or a run folder")
 
 

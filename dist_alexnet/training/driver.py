@@ -5,18 +5,17 @@ import json
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from dist_alexnet.training.endings import explain, read_summary
-from dist_alexnet.training.job import RankFailure, RunDirectory, TrainingFailed
+from dist_alexnet.training.endings import explain, gone, read_summary
+from dist_alexnet.training.job import RunDirectory, TrainingFailed
 from dist_alexnet.training.launcher import Launcher, RankFunction
 from dist_alexnet.training.signals import Signals
+from dist_alexnet.training.watch import Watch
 
 POLL_S = 0.1
-FAILED_WAIT_S = 5.0  # for the others to end once a rank has failed: one that is stopped, or waits for a disk, does not by itself
 
 Record = dict[str, Any]
 
@@ -61,10 +60,9 @@ def execute(
     Raises:
         TrainingFailed: a rank failed, or the run was stopped without a checkpoint.
     """
-    directory.summary.unlink(missing_ok=True)
     seen = directory.metrics.stat().st_size if directory.metrics.exists() else 0
     signals, ranks, told = Signals(directory, launcher, saves), Ranks(function, directory, launcher), False
-    failures = FailureWatch(directory)
+    watch = Watch(directory)
     with signals.handled():
         ranks.start()
         while ranks.is_alive() and not signals.given_up:
@@ -72,42 +70,27 @@ def execute(
             if signals.received and not signals.killed_at and not told:  # here, not in the handler, which may have interrupted another line
                 told = True
                 say("stopping after this step, with a checkpoint; once more to stop at once")
-            if signals.killed_at or failures.overdue():
+            if signals.killed_at or watch.in_vain():
                 launcher.kill()  # again: it may have been about to start them
             seen = _follow(directory, seen, follow)
     _follow(directory, seen, follow)
-    directory.stop_request.unlink(missing_ok=True)
+    if not watch.gone:
+        with suppress(OSError):  # it cannot be written any more; the next attempt deletes it, too
+            directory.stop_request.unlink(missing_ok=True)
     exit_code = 128 + signals.received if signals.received else 0
     if signals.killed_at:
         if ranks.is_alive():
             atexit.register(_leave, exit_code)
         hint = "; --resume auto goes back to the last checkpoint" if saves else ""
         raise TrainingFailed(f"stopped at once{hint}", exit_code=exit_code)
-    if failures.found_overdue:  # they were killed by us: what is on record came first
+    if watch.gone:
+        raise TrainingFailed(gone(directory, saves)) from ranks.error
+    if watch.overdue:  # they were killed by us: what is on record came first
         ranks.error = TrainingFailed(str(ranks.error))
     if ranks.error:
         raise explain(ranks.error, directory, launcher.config, saves) from ranks.error
     summary = read_summary(directory)
     return summary, exit_code if summary["status"] == "stopped" else 0
-
-
-class FailureWatch:
-    """Notices that a rank has failed and the launcher is still waiting for the others."""
-
-    def __init__(self, directory: RunDirectory) -> None:
-        self._directory = directory
-        self.found_overdue = False
-        self._looked_at = 0.0
-        self._failed_at: float | None = None
-
-    def overdue(self) -> bool:
-        """The others have had their time to end."""
-        now = time.monotonic()
-        if self._failed_at is None and now > self._looked_at + 1:  # a look may cost a round trip to a file server
-            self._looked_at = now
-            self._failed_at = now if RankFailure.all(self._directory) else None
-        self.found_overdue = self._failed_at is not None and now > self._failed_at + FAILED_WAIT_S
-        return self.found_overdue
 
 
 def _leave(exit_code: int) -> None:
@@ -122,11 +105,12 @@ def _leave(exit_code: int) -> None:
 
 def _follow(directory: RunDirectory, seen: int, follow: Callable[[Record], None]) -> int:
     """Pass on the whole lines that metrics.jsonl has gained; returns up to where it was read."""
-    if not directory.metrics.exists():
+    try:
+        with directory.metrics.open("rb") as stream:
+            stream.seek(seen)
+            news = stream.read()
+    except OSError:  # it is not there yet, or not any more, which the rank that writes it will say
         return seen
-    with directory.metrics.open("rb") as stream:
-        stream.seek(seen)
-        news = stream.read()
     whole = news.rpartition(b"\n")[0]
     for line in whole.splitlines():
         with suppress(ValueError):  # a line that a full disk cut short

@@ -1,7 +1,6 @@
 """How a run ended: its summary, or the first thing that went wrong, in one line."""
 
 import json
-import shutil
 import time
 import traceback
 from typing import Any
@@ -9,8 +8,8 @@ from typing import Any
 from dist_alexnet.config import LaunchConfig, UsageError
 from dist_alexnet.data.image_set import TooManyBadImages
 from dist_alexnet.training.job import NonFiniteLoss, RankFailure, RunDirectory, TrainingFailed
+from dist_alexnet.training.writable import probe, remedy
 
-FULL_DISK_BYTES = 2**16
 SHOWN_WAIT_S = 90.0  # for a file that another node wrote to be seen here: an NFS client keeps for up to 60 s that there was none
 SHOWN_POLL_S = 0.5
 
@@ -22,7 +21,7 @@ def read_summary(directory: RunDirectory) -> dict[str, Any]:
         try:
             summary: dict[str, Any] = json.loads(directory.summary.read_text())
             return summary
-        except (FileNotFoundError, ValueError):
+        except (OSError, ValueError):
             if time.monotonic() > deadline:
                 break
         time.sleep(SHOWN_POLL_S)
@@ -32,12 +31,20 @@ def read_summary(directory: RunDirectory) -> dict[str, Any]:
     )
 
 
+def gone(directory: RunDirectory, saves: bool) -> str:
+    """In one line, that the ranks have lost the folder that they write to, and so were ended."""
+    rest = ", or, if it was moved, --resume with where it is now" if saves else ""
+    return f"{directory.path} was deleted, moved or replaced while its ranks were running, so they were ended; start again{rest}"
+
+
 def explain(error: BaseException, directory: RunDirectory, launch: LaunchConfig, saves: bool) -> BaseException:
     """The first thing that went wrong, in one line, with the place to read on; and how to go on, where checkpoints are saved."""
     failures = [] if isinstance(error, TrainingFailed) and error.killed else RankFailure.all(directory)
-    if shutil.disk_usage(directory.path).free < FULL_DISK_BYTES:
-        again = "--resume auto" if saves else "run this again"
-        return TrainingFailed(f"no space is left on the disk of {directory.path}; make room, then {again}")
+    try:
+        probe(directory)
+    except OSError as blocked:
+        mend, again = remedy(blocked) or "have it made writable", "--resume auto" if saves else "run this again"
+        return TrainingFailed(f"cannot write {blocked.filename}: {blocked.strerror}; {mend}, then {again}")
     if not failures:
         return _explain_launcher(error, directory)
     if failures[0].timed_out and (silent := sorted(set(range(launch.ranks)) - {failure.rank for failure in failures})):

@@ -21,6 +21,7 @@ from typing import Any
 
 from dist_alexnet.config import Config, UsageError
 from dist_alexnet.json_text import to_json
+from dist_alexnet.training.writable import probe, remedy
 
 WAITING_FAILED = ("RuntimeError", "DistBackendError", "DistNetworkError", "DistStoreError")  # what torch raises in a collective
 
@@ -84,10 +85,11 @@ class RunDirectory:
         Where an earlier attempt had others, these stay as config-1.yaml, config-2.yaml, ...
 
         Raises:
-            UsageError: it cannot be written.
+            UsageError: it cannot be written, or something else lies under a name that it needs.
         """
         with self.writing():
-            for stale in (self.stop_request, *self.log(0).parent.glob("rank_*.error.json")):
+            probe(self)
+            for stale in (self.stop_request, self.summary, *self.log(0).parent.glob("rank_*.error.json")):
                 stale.unlink(missing_ok=True)
             for path, text in ((self.config, config), (self.environment, environment)):
                 _keep_old(path, text)
@@ -103,7 +105,11 @@ class RunDirectory:
         try:
             yield
         except OSError as error:
-            raise UsageError(f"cannot write {self.path}: {error.strerror}; type --output-dir with a folder you can write to") from None
+            mend = remedy(error)
+            raise UsageError(
+                f"cannot write {error.filename or self.path}: {error.strerror}; "
+                f"{mend and f'{mend}, or '}type --output-dir with a folder you can write to"
+            ) from None
 
     def read_metrics(self) -> Iterator[dict[str, Any]]:
         """Records of metrics.jsonl; what is none is left out, as a line that a kill or a full disk cut short."""
@@ -177,11 +183,11 @@ class RankFailure:
         """The failures on record, the earliest first: it is the cause, the others follow from it.
 
         The order is that of the files, whose times are of one clock, the file system's; each node has its own.
-        A record that a full disk cut short is left out.
+        A record that a full disk cut short, or that somebody has deleted, is left out.
         """
         failures = []
         for path in directory.log(0).parent.glob("rank_*.error.json"):
-            with suppress(ValueError, TypeError, FileNotFoundError):
+            with suppress(ValueError, TypeError, OSError):
                 failures.append((path.stat().st_mtime_ns, path.name, RankFailure(**json.loads(path.read_text()))))
         return [failure for *_, failure in sorted(failures, key=lambda found: found[:2])]
 

@@ -3,10 +3,11 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dist_alexnet.training.job import RunDirectory
+from dist_alexnet.training.writable import Place
 
 
 @contextmanager
@@ -19,18 +20,24 @@ def taken_back_unless_started(directory: RunDirectory, fresh: bool) -> Iterator[
         directory: of the run.
         fresh: it is of this attempt; one that was there before stays as it is.
     """
+    place = Place(directory.path)
     try:
         yield
     except BaseException as error:
-        if not fresh or directory.metrics.exists():  # of which "start" is the first line
-            raise
-        if str(directory.path) in str(error):
-            _move_logs(directory, error)
-        shutil.rmtree(directory.path, ignore_errors=True)
+        with suppress(OSError):  # no room for the logs elsewhere, say: the folder stays, so that what the error says is true
+            if fresh and not place.gone() and not any(record["kind"] == "start" for record in directory.read_metrics()):
+                _take_back(directory, error)
         raise
 
 
-def _move_logs(directory: RunDirectory, error: BaseException) -> None:
-    kept = Path(tempfile.mkdtemp(prefix=f"dist-alexnet-{directory.path.name[:40]}-"))
-    shutil.move(directory.log(0).parent, kept)
-    error.args = (str(error).replace(str(directory.path), str(kept)),)
+def _take_back(directory: RunDirectory, error: BaseException) -> None:
+    logs = directory.log(0).parent
+    if str(logs) in str(error) and logs.is_dir():
+        _move(logs, directory.path.name, error)
+    shutil.rmtree(directory.path, ignore_errors=True)
+
+
+def _move(logs: Path, name: str, error: BaseException) -> None:
+    kept = Path(tempfile.mkdtemp(prefix=f"dist-alexnet-{name[:40]}-"))
+    shutil.move(logs, kept)
+    error.args = (str(error).replace(str(logs), str(kept / logs.name)),)

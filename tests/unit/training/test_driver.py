@@ -1,6 +1,10 @@
 """The person's side of a run, with launchers that misbehave. In processes of their own: they receive signals, and end."""
 
+import errno
 import multiprocessing
+import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,10 +17,11 @@ import pytest
 
 from dist_alexnet.config import LaunchConfig
 from dist_alexnet.data.image_set import TooManyBadImages
-from dist_alexnet.training import driver, endings
+from dist_alexnet.training import driver, endings, watch, writable
 from dist_alexnet.training.job import RankFailure, RunDirectory, TrainingFailed
 from dist_alexnet.training.launcher import Launcher, RankFunction
 from dist_alexnet.training.local_launcher import LocalLauncher
+from dist_alexnet.training.unstarted import taken_back_unless_started
 
 RUN = """
 import multiprocessing, os, sys, threading, time
@@ -118,9 +123,76 @@ def test_only_what_saves_checkpoints_can_be_resumed(tmp_path: Path, saves: bool,
     RankFailure.record(directory, 0, TooManyBadImages("x.jpg: gone; type a larger data.max_bad"))
     rest = ", then --resume auto" if saves else ""
     assert str(endings.explain(Exception(), directory, LAUNCH, saves)) == f"rank 0 failed: x.jpg: gone; type a larger data.max_bad{rest}"
-    monkeypatch.setattr(endings, "FULL_DISK_BYTES", 2**80)
+    monkeypatch.setattr(writable.tempfile, "TemporaryFile", full)
     rest = "--resume auto" if saves else "run this again"
-    assert str(endings.explain(Exception(), directory, LAUNCH, saves)).endswith(f"make room, then {rest}")
+    told = str(endings.explain(Exception(), directory, LAUNCH, saves))
+    assert told == f"cannot write {directory.path}: No space left on device; make room, then {rest}"
+
+
+def full(dir: Path) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("checkpoints", "cannot write .*/run/checkpoints: Not a directory; move it away, then --resume auto"),
+        ("logs", "cannot write .*/run/logs: Not a directory; move it away, then --resume auto"),
+        ("metrics.jsonl", "cannot write .*/run/metrics.jsonl: Is a directory; move it away, then --resume auto"),
+    ],
+)
+def test_what_was_replaced_by_something_else_under_a_run_is_named(name: str, told: str, tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    directory.create()
+    if name == "metrics.jsonl":
+        directory.metrics.mkdir()
+    else:
+        shutil.rmtree(directory.path / name, ignore_errors=True)
+        (directory.path / name).touch()
+    assert re.fullmatch(told, str(endings.explain(TrainingFailed("rank 0 ended with exit code 1"), directory, LAUNCH, True)))
+
+
+class Waiting(Launcher):
+    """Its ranks wait until they are killed."""
+
+    def __init__(self, config: LaunchConfig) -> None:
+        super().__init__(config)
+        self.killed = threading.Event()
+
+    def cuda_devices(self) -> int:
+        return 0
+
+    def run(self, function: RankFunction, directory: RunDirectory) -> None:
+        function()
+        self.killed.wait()
+        raise TrainingFailed("rank 0 was killed by SIGKILL", killed=True)
+
+    def kill(self) -> None:
+        self.killed.set()
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_run_whose_folder_is_deleted_ends_and_leaves_nothing(replaced: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody may have begun another under its name at once; the file `stop` is then for that one."""
+    monkeypatch.setattr(watch, "LOOK_S", 0.0)
+    directory = RunDirectory(tmp_path / "run")
+    directory.create()
+
+    def delete() -> None:
+        directory.path.rename(tmp_path / "old")
+        if replaced:
+            directory.create()
+            directory.stop_request.touch()
+
+    with (
+        pytest.raises(
+            TrainingFailed, match="/run was deleted, moved or replaced while its ranks were running, so they were ended; start"
+        ) as how,
+        taken_back_unless_started(directory, fresh=True),
+    ):
+        driver.execute(delete, directory, Waiting(LAUNCH), lambda record: None, print)
+    assert how.value.exit_code == 1
+    assert directory.path.exists() == directory.stop_request.exists() == replaced
 
 
 class DistBackendError(RuntimeError):
@@ -164,24 +236,13 @@ def test_ranks_that_the_driver_ended_after_a_failure_are_not_its_cause(tmp_path:
     """One is stopped, the other takes its time: the driver kills both, and the launcher sees no more than that."""
     directory = RunDirectory(tmp_path / "run")
     directory.create()
-    monkeypatch.setattr(driver, "FAILED_WAIT_S", 0.2)
+    monkeypatch.setattr(watch, "FAILED_WAIT_S", 0.2)
 
-    class Slow(Launcher):
-        killed = threading.Event()
-
-        def cuda_devices(self) -> int:
-            return 0
-
-        def run(self, function: RankFunction, directory: RunDirectory) -> None:
-            RankFailure.record(directory, 0, RuntimeError("Timed out waiting 7000ms for send operation to complete"))
-            self.killed.wait()
-            raise TrainingFailed("rank 0 was killed by SIGKILL", killed=True)
-
-        def kill(self) -> None:
-            self.killed.set()
+    def fail() -> None:
+        RankFailure.record(directory, 0, RuntimeError("Timed out waiting 7000ms for send operation to complete"))
 
     with pytest.raises(TrainingFailed, match=r"^ranks 1, 2 did not answer for 7 s"):
-        driver.execute(lambda: None, directory, Slow(LAUNCH), lambda record: None, print)
+        driver.execute(fail, directory, Waiting(LAUNCH), lambda record: None, print)
 
 
 def test_only_ranks_are_killed() -> None:

@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+import pytest
+
+from dist_alexnet.config import UsageError
 from dist_alexnet.telemetry.metrics import MetricsFile
 from dist_alexnet.training.job import RankFailure, RunDirectory
 
@@ -46,3 +49,33 @@ def test_each_attempt_that_had_other_settings_is_kept(tmp_path: Path) -> None:
         directory.begin(config, "{}")
     kept = {path.name: path.read_text() for path in directory.path.glob("config*")}
     assert kept == {"config-1.yaml": "a", "config-2.yaml": "b", "config.yaml": "c"}
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "env.json", "metrics.jsonl", "summary.json", "stop", "logs/rank_0.log"])
+def test_a_folder_where_a_file_belongs_is_named(name: str, tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    directory.create()
+    (directory.path / name).mkdir()
+    with pytest.raises(UsageError, match=f"cannot write .*/run/{name}: Is a directory; move it away, or type --output-dir"):
+        directory.begin("", "{}")
+
+
+@pytest.mark.parametrize("name", ["logs", "checkpoints"])
+def test_a_file_where_a_folder_belongs_is_named(name: str, tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path)
+    (tmp_path / name).touch()
+    if name == "checkpoints":
+        directory.create()
+    write = directory.create if name == "logs" else lambda: directory.begin("", "{}")
+    with pytest.raises(UsageError, match=f"cannot write .*/{name}: (File exists|Not a directory); move it away, or type --output-dir"):
+        write()
+
+
+def test_metrics_do_not_come_back_in_a_folder_that_is_being_deleted(tmp_path: Path) -> None:
+    metrics = MetricsFile(tmp_path / "metrics.jsonl")
+    for kind in ("stage", "start"):
+        metrics.write(kind)
+    (tmp_path / "metrics.jsonl").unlink()
+    with pytest.raises(FileNotFoundError):
+        metrics.write("train")
+    assert not list(tmp_path.iterdir())
