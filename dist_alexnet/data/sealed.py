@@ -12,9 +12,8 @@ from dist_alexnet.json_text import to_json
 
 def write_sealed(file: Path, version: int, content: Mapping[str, Any]) -> None:
     """Write or replace a file."""
-    whole = {"format": version, **content}
     part = file.with_name(f"{file.name}.part")
-    part.write_text(to_json({**whole, "sha256": _checksum(whole)}))
+    part.write_text(to_json(seal({"format": version, **content})))
     part.replace(file)
 
 
@@ -31,16 +30,22 @@ def read_sealed(file: Path, version: int, remedy: str) -> dict[str, Any]:
     """
     try:
         content = json.loads(file.read_text())
-        found, checksum = content["format"], content.pop("sha256", None)
+        found, expected = content["format"], content.pop("sha256", None)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise UsageError(f"{file}: broken ({type(error).__name__}: {error}); {remedy}") from error
     if found != version:
         raise UsageError(f"{file}: format {found}, but this program reads format {version}; {remedy}")
-    if checksum != _checksum(content):
+    if expected != checksum(content):
         raise UsageError(f"{file}: not what was written (its SHA-256 is another); {remedy}")
     del content["format"]
     return dict(content)
 
 
-def _checksum(content: Mapping[str, Any]) -> str:
+def seal(content: Mapping[str, Any]) -> dict[str, Any]:
+    """With its checksum, under the key `sha256`."""
+    return {**content, "sha256": checksum(content)}
+
+
+def checksum(content: Mapping[str, Any]) -> str:
+    """SHA-256 of what JSON has of it, in an order of its own."""
     return hashlib.sha256(to_json(content, sort_keys=True).encode()).hexdigest()

@@ -14,7 +14,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -23,7 +23,6 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.json_text import to_json
 from dist_alexnet.model.layers import parameter_shapes
 from dist_alexnet.model.network import Network
 from dist_alexnet.parallel.exchange import Channel
@@ -33,7 +32,7 @@ from dist_alexnet.telemetry.clock import Clock
 from dist_alexnet.training.canonical import canonical_tensors, holders, rows_kept
 from dist_alexnet.training.checkpoint_files import TEMPORARY, folder_name, list_checkpoints
 from dist_alexnet.training.optimizer import VelocitySGD
-from dist_alexnet.training.state import STATE_FILE, TrainingState
+from dist_alexnet.training.state import STATE_FILE, TrainingState, write_state
 from dist_alexnet.training.tensor_file import TensorFile
 from dist_alexnet.training.tensor_headers import MOMENTUM, MOMENTUM_FILE, WEIGHTS_FILE, Piece, read_pieces
 
@@ -46,20 +45,21 @@ def save(folder: Path, strategy: Strategy, network: Network, optimizer: Velocity
     temporary = folder / (TEMPORARY + target.name)
     first = strategy.world.rank == 0
     if first:
+        folder.mkdir(exist_ok=True)  # and not the run folder, which somebody may just be deleting
         for leftover in folder.glob(TEMPORARY + "*"):  # of a run that was killed
             shutil.rmtree(leftover)
     dist.barrier()
     checksums = _write_tensors(temporary, strategy, network, optimizer)
     if first:
-        (temporary / STATE_FILE).write_text(to_json(asdict(replace(state, files=checksums)), indent=1))
+        write_state(temporary, replace(state, files=checksums))
         _flush(temporary / STATE_FILE, *(path.parent for path in temporary.rglob("*.safetensors")))
-        if target.exists():  # the same step once more, after a resume
-            _remove(target)
+        doomed = [_set_aside(target)] if target.exists() else []  # the same step once more, after a resume
         temporary.rename(target)
         _flush(folder)
         others = [path for path in list_checkpoints(folder) if path != target]
-        for old in others[: max(len(others) + 1 - keep, 0)] if keep else ():
-            _remove(old)
+        doomed += [_set_aside(old) for old in (others[: max(len(others) + 1 - keep, 0)] if keep else ())]
+        for old in doomed:
+            shutil.rmtree(old)
     dist.barrier()
     return target
 
@@ -140,11 +140,9 @@ def _reading(checkpoint: Path) -> Iterator[None]:
         raise UsageError(f"checkpoint {checkpoint} is not there any more, or not whole ({error}); type another one") from None
 
 
-def _remove(checkpoint: Path) -> None:
-    """Delete a checkpoint; its name goes first, so that a kill in between does not leave half of one under it."""
-    doomed = checkpoint.with_name(f"{TEMPORARY}old-{checkpoint.name}")
-    checkpoint.rename(doomed)
-    shutil.rmtree(doomed)
+def _set_aside(checkpoint: Path) -> Path:
+    """Take its name from a checkpoint that is to be deleted, so that a kill in between does not leave half of one under it."""
+    return checkpoint.rename(checkpoint.with_name(f"{TEMPORARY}old-{checkpoint.name}"))
 
 
 def _flush(*paths: Path) -> None:

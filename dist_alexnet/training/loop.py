@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from dist_alexnet.data.batch import Batch
 from dist_alexnet.data.image_set import ImageSet, open_data
 from dist_alexnet.data.loader import Loader
 from dist_alexnet.parallel.strategy import Strategy
@@ -23,6 +24,10 @@ from dist_alexnet.training.pace import Pace, Work
 from dist_alexnet.training.schedule import Schedule
 from dist_alexnet.training.state import TrainingState, read_state
 from dist_alexnet.training.tally import Validation
+
+
+class StopAsked(Exception):  # noqa: N818 - what happened, not an error
+    """Somebody has asked the run to stop; every rank hears it at the same point."""
 
 
 @dataclass
@@ -68,9 +73,18 @@ class Training:
 
     def run(self) -> str:
         """Train to the end, or until somebody asks to stop; leaves a checkpoint and returns "completed" or "stopped"."""
+        try:
+            self._run()
+        except StopAsked:
+            self._save()
+            return "stopped"
+        return "completed"
+
+    def _run(self) -> None:
         train, strategy, clock = self.config.train, self.strategy, self.strategy.clock
         if self._validation_due():  # whoever stopped the run left it to us, and the schedule must hear of it before the next step
             self._validate()
+            self._save()
         batches = self.train_loader.train_batches(train.global_batch, strategy.rows(train.global_batch), self.progress.position)
         with closing(batches):
             while not self._finished():
@@ -88,9 +102,6 @@ class Training:
                 self.meter.step(train.global_batch, seconds)
                 self.pace.step(seconds)
                 self._after_step(stop, lr)
-                if stop:
-                    return "stopped"
-        return "completed"
 
     def _finished(self) -> bool:
         steps = self.config.train.max_steps
@@ -99,8 +110,7 @@ class Training:
     def _agree(self, loss: float) -> bool:
         """Add up the loss of this step over the ranks, refuse to go on without one, hear of bad images and whether to stop."""
         strategy = self.strategy
-        asked = strategy.world.rank == 0 and self.job.directory.stop_request.exists()
-        total, stop, bad = self.agreement.sum(loss if strategy.speaks_for_its_rows else 0.0, asked, self.bad_images.unshared)
+        total, stop, bad = self.agreement.sum(loss if strategy.speaks_for_its_rows else 0.0, self._asked(), self.bad_images.unshared)
         if bad:
             self.bad_images.share()
         if not math.isfinite(total):
@@ -111,34 +121,49 @@ class Training:
         self.meter.loss(total)
         return bool(stop)
 
+    def _asked(self) -> bool:
+        """Whether this rank has seen a request to stop; one looks for all."""
+        return self.strategy.world.rank == 0 and self.job.directory.stop_request.exists()
+
     def _after_step(self, stop: bool, lr: float) -> None:
         """Log, validate and save where it is time to. Asked to stop, a run saves but leaves validation to whoever resumes it."""
         train, last = self.config.train, self._finished()
         if self.progress.step == self._first_step:
             self.metrics.write("stage", doing="training")
-        validate = last or (self._validation_due() and not stop)
+        validate = self._validation_due()
         save = validate if not train.checkpoint_every else self.progress.step % train.checkpoint_every == 0
         if last or stop or validate or self.progress.step % train.log_every == 0:
             left = self.pace.seconds_left(self.work_left())
             self.metrics.write("train", step=self.progress.step, epoch=self.epoch, lr=lr, seconds_left=left, **self.meter.take())
+        if stop:
+            raise StopAsked
         if validate:
             self._validate()
-        if last or stop or save:
+        if last or save:
             self._save()
 
     def _validation_due(self) -> bool:
-        every = self.config.train.validate_every * len(self.train_images)
-        return every > 0 and self.progress.position // every > self.progress.validated_at // every
+        every, progress = self.config.train.validate_every * len(self.train_images), self.progress
+        at_the_end = self._finished() and progress.validated_at != progress.position
+        return at_the_end or (every > 0 and progress.position // every > progress.validated_at // every)
 
     def _validate(self) -> None:
+        """On the whole set, or (StopAsked) not at all."""
         strategy = self.strategy
         with self._stage("validation"), closing(self.val_loader.eval_batches(self.config.train.global_batch, strategy.rows)) as batches:
-            result = evaluate(strategy, [self.network], batches, self.agreement).validation()
+            result = evaluate(strategy, [self.network], self._until_asked(batches), self.agreement).validation()
         self.bad_images.share()
         self.meter.forget()  # evaluation is no part of the steps that are measured
         self.progress.validation, self.progress.validated_at = result, self.progress.position
         self.schedule.validated(result.top1_error)
         self.metrics.write("val", step=self.progress.step, epoch=self.epoch, **result.as_dict())
+
+    def _until_asked(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Batches of a validation, which may take longer than whoever asks for a stop will wait. Ranks have equally many."""
+        for batch in batches:
+            if self.agreement.sum(self._asked())[0]:
+                raise StopAsked
+            yield batch
 
     def _loader(self, images: ImageSet) -> Loader:
         return Loader(images, self.config.data, self.config.model.image_size, self.strategy.world.device, self.config.train.seed)

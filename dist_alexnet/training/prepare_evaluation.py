@@ -47,11 +47,11 @@ def prepare_evaluation(request: EvaluationRequest, directory: RunDirectory) -> P
         UsageError: it cannot be done as asked.
     """
     checkpoints = tuple(find_checkpoint(checkpoint.absolute()) for checkpoint in request.checkpoints)
+    for checkpoint in dict.fromkeys(checkpoints):
+        check_usable(checkpoint, momentum=False)
     config = resolve(config_of_checkpoint(checkpoints[0]), request.overrides)
     check_idle(config, typed_keys(request.overrides), [IN_EVALUATION])
     check_averaging(checkpoints, request.overrides)
-    for checkpoint in dict.fromkeys(checkpoints):
-        check_usable(checkpoint, momentum=False)
     if config.data.path is not None:
         check_there(Path(config.data.path).absolute())
     from dist_alexnet.parallel.explain import plan  # from here on with torch, which takes seconds to import

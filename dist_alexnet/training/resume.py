@@ -5,12 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dist_alexnet.config import Config, UsageError
 from dist_alexnet.data.crops import Crops
 from dist_alexnet.data.image_set import ImageSet
 from dist_alexnet.model.layers import describe, parameter_shapes
+from dist_alexnet.presets import read_preset
 from dist_alexnet.resolve import resolve
 from dist_alexnet.training.checkpoint_files import check_files, list_checkpoints
 from dist_alexnet.training.job import RunDirectory
@@ -86,10 +85,10 @@ def config_of_checkpoint(checkpoint: Path) -> dict[str, Any]:
 def config_of_run(directory: RunDirectory) -> dict[str, Any]:
     """The same of a run that was killed before its first checkpoint."""
     try:
-        config = yaml.safe_load(directory.config.read_text())
-    except (OSError, ValueError, yaml.YAMLError):
-        config = None
-    if not isinstance(config, dict):
+        config = dict(read_preset(str(directory.config)))
+    except UsageError:
+        config = {}
+    if not config:
         raise UsageError(f"{directory.config} is empty or broken; type -c with the preset of that run, or another --name for a new one")
     try:
         resolve(config, [])
@@ -109,13 +108,18 @@ def check_resume(config: Config, checkpoint: Path, train: ImageSet) -> None:
             f"train.momentum={config.train.momentum:g}, but {checkpoint.name} was written under train.momentum=0 and holds no velocities; "
             "type train.momentum=0, or start a new run"
         )
-    epoch, steps = state.position / len(train), config.train.max_steps
-    more = [f"more --epochs than {config.train.epochs:g}"] if epoch >= config.train.epochs else []
-    if steps is not None and state.step >= steps:
-        more.append(f"more --max-steps than {steps}")
-    if more:
-        place = f"step {state.step}, epoch {epoch:.2f}"
+    more = _limits_reached(config, train, state.step, state.position)
+    just_now = not _limits_reached(config, train, state.step - 1, state.position - config.train.global_batch)
+    if more and not (just_now and state.validated_at != state.position):  # else it was stopped inside its last validation
+        place = f"step {state.step}, epoch {state.position / len(train):.2f}"
         raise UsageError(f"{checkpoint.name} is the end of its run ({place}); type {' and '.join(more)} to go on")
+
+
+def _limits_reached(config: Config, train: ImageSet, step: int, position: int) -> list[str]:
+    """What to type for a run to go on from there, in words; nothing: it goes on."""
+    epochs, steps = config.train.epochs, config.train.max_steps
+    more = [f"more --epochs than {epochs:g}"] if position / len(train) >= epochs else []
+    return [*more, f"more --max-steps than {steps}"] if steps is not None and step >= steps else more
 
 
 def other_mean(config: Config, checkpoint: Path, train: ImageSet) -> str | None:

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import NoneType
 from typing import Any
 
 from dist_alexnet.config import UsageError
+from dist_alexnet.data.sealed import checksum, seal
+from dist_alexnet.json_text import to_json
 
 STATE_FILE = "state.json"
 FORMAT = 2  # 1: each rank's rows in a file of its own, without checksums
@@ -54,6 +56,11 @@ _SHAPE: dict[str, Any] = {  # of what is read back without being looked at again
 _VALIDATION = {"top1_error": _NUMBER, "top5_error": _NUMBER, "loss": _NUMBER_OR_NULL, "images": int}
 
 
+def write_state(checkpoint: Path, state: TrainingState) -> None:
+    """Write state.json, with a checksum of its own."""
+    (checkpoint / STATE_FILE).write_text(to_json(seal(asdict(state)), indent=1))
+
+
 def read_state(checkpoint: Path) -> TrainingState:
     """The state of a checkpoint.
 
@@ -68,6 +75,8 @@ def read_state(checkpoint: Path) -> TrainingState:
         raise Damaged(f"checkpoint {checkpoint} has no readable {STATE_FILE} ({error})") from None
     if not isinstance(content, dict):
         raise Damaged(f"checkpoint {checkpoint} has no readable {STATE_FILE} (it holds no object)")
+    if "sha256" in content and content.pop("sha256") != checksum(content):  # the first checkpoints of format 2 have none
+        raise Damaged(f"{file} is not as it was written: its SHA-256 is another")
     _check_format(checkpoint, content)
     shape = _SHAPE | ({"validation": _VALIDATION} if content.get("validation") is not None else {})
     if misfit := _misfit("", content, shape | ({"files": {}} if content["format"] > 1 else {})):

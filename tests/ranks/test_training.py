@@ -1,7 +1,9 @@
 """The training loop and its checkpoints, on one rank in a process of its own."""
 
+import itertools
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from safetensors.torch import load_file
 
 from dist_alexnet.config import Config
 from dist_alexnet.data import synth
+from dist_alexnet.data.batch import Batch
+from dist_alexnet.data.image_set import open_split
 from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.world import World
 from dist_alexnet.resolve import resolve
@@ -22,6 +26,8 @@ from dist_alexnet.training import checkpoint, loop
 from dist_alexnet.training.checkpoint_files import list_checkpoints
 from dist_alexnet.training.job import Job, NonFiniteLoss, RunDirectory
 from dist_alexnet.training.loop import Training
+from dist_alexnet.training.resume import check_resume
+from dist_alexnet.training.state import read_state
 from dist_alexnet.training.tally import Validation
 
 TINY = """
@@ -32,8 +38,8 @@ launch: {name: local, device: cpu, workers: 1}
 """
 
 
-def train(job: Job, stop_at: int = 0) -> str:
-    """Train in this process, and ask for a stop before a step."""
+def train(job: Job, stop_at: int = 0, stop_in: int = 0) -> str:
+    """Train in this process, and ask for a stop before a step, or when a validation has got through its first batch."""
     strategy = registry.load(registry.STRATEGIES, "single")(job.config, World())
     strategy.connect()
     training = Training(job, strategy, MetricsFile(job.directory.metrics, 0))
@@ -43,7 +49,22 @@ def train(job: Job, stop_at: int = 0) -> str:
         return agree(loss) or training.progress.step + 1 == stop_at
 
     training._agree = ask  # type: ignore[method-assign]
+    if stop_in:
+        _stop_inside(training, stop_in)
     return training.run()
+
+
+def _stop_inside(training: Training, validation: int) -> None:
+    right, numbers = training.val_loader.eval_batches, itertools.count(1)
+
+    def eval_batches(*arguments: Any) -> Iterator[Batch]:
+        number = next(numbers)
+        for batch in right(*arguments):
+            yield batch
+            if number == validation:
+                training.job.directory.stop_request.touch()
+
+    training.val_loader.eval_batches = eval_batches  # type: ignore[method-assign, assignment]
 
 
 def new_job(folder: Path, config: Config, name: str) -> Job:
@@ -100,6 +121,37 @@ def test_a_validation_loss_that_is_not_finite_is_null_in_what_others_read(tmp_pa
     *records, state = (json.loads(text, parse_constant=pytest.fail) for text in texts)
     assert [record["loss"] for record in records if record["kind"] == "val"] == [None]
     assert state["validation"]["loss"] is None
+
+
+def stop_inside_validations(world: World, folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """The validations of an undisturbed run, and of one that was stopped in its second, in that again, and in its last."""
+    config = resolve(yaml.safe_load(TINY), ["train.schedule.patience=1", "train.schedule.factor=2", "train.checkpoint_every=0"])
+    synth.write(folder / "set", config.data.synth)
+    whole, stopped = new_job(folder, config, "whole"), new_job(folder, config, "stopped")
+    assert train(whole) == "completed"
+    for stop_in, step in ((2, 6), (1, 6), (3, 12)):
+        assert train(stopped, stop_in=stop_in) == "stopped"
+        stopped.directory.stop_request.unlink()
+        stopped = replace(stopped, resume=list_checkpoints(stopped.directory.checkpoints)[-1])
+        assert stopped.resume
+        assert stopped.resume.name == f"step-{step:08d}"
+    check_resume(config, stopped.resume, open_split(folder / "set", "train"))
+    assert train(stopped) == "completed"
+    numbers = ("step", "top1_error", "top5_error", "loss", "images")
+    return {
+        job.directory.path.name: [{key: r[key] for key in numbers} for r in job.directory.read_metrics() if r["kind"] == "val"]
+        for job in (whole, stopped)
+    }
+
+
+def test_stopped_inside_a_validation_it_makes_up_for_it_and_ends_with_the_same_bits(tmp_path: Path) -> None:
+    (validations,) = run_on_ranks(1, stop_inside_validations, tmp_path)
+    assert [validation["step"] for validation in validations["whole"]] == [3, 6, 9, 12]
+    assert validations["stopped"] == validations["whole"]
+    ends = [tmp_path / name / "checkpoints" / "step-00000012" for name in ("whole", "stopped")]
+    for file in ("model.safetensors", "optimizer/momentum.safetensors"):
+        assert (ends[0] / file).read_bytes() == (ends[1] / file).read_bytes()
+    assert read_state(ends[0]) == read_state(ends[1]), "and nobody resumes it once more"
 
 
 def save_over_what_is_there(world: World, folder: Path) -> dict[str, list[str]]:

@@ -72,4 +72,5 @@ def as_format_1(checkpoint: Path) -> None:
         save_file(part, checkpoint / f"shard-{number + 1:05d}-model-00001-of-00001.safetensors", metadata)
     state = json.loads((checkpoint / "state.json").read_text())
     del state["files"]
+    state.pop("sha256", None)
     (checkpoint / "state.json").write_text(json.dumps({**state, "format": 1}))

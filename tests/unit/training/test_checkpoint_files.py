@@ -12,7 +12,7 @@ import pytest
 from dist_alexnet.config import UsageError
 from dist_alexnet.training.checkpoint_files import find_checkpoint, folder_name, list_checkpoints
 from dist_alexnet.training.resume import check_usable, check_whole, newest_whole
-from dist_alexnet.training.state import Damaged, read_state
+from dist_alexnet.training.state import Damaged, read_state, write_state
 from dist_alexnet.training.tensor_headers import check_tensors
 from tests.unit.training.asking import TINY, as_format_1, ask, write_checkpoint
 
@@ -152,6 +152,22 @@ def test_an_unreadable_state_is_named(checkpoint: Path, content: str) -> None:
     (checkpoint / "state.json").write_bytes(content.encode(errors="surrogateescape"))
     with pytest.raises(UsageError, match="has no readable state.json .*; the newest whole one before it is .*00007"):
         check_usable(checkpoint)
+
+
+def test_a_flipped_bit_in_the_state_is_noticed_wherever_it_is(checkpoint: Path) -> None:
+    file = checkpoint / "state.json"
+    written = read_state(checkpoint)  # which has no checksum, as the first checkpoints of format 2
+    write_state(checkpoint, written)
+    assert read_state(checkpoint) == written
+    whole = file.read_bytes()
+    inside = range(whole.index(b'"sha256": "'), whole.index(b'"sha256": "') + 8)  # its name alone: the rest is as it was written
+    for at in set(range(len(whole))) - set(inside):
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(Damaged):
+            read_state(checkpoint)
+    found, faults = newest_whole(list_checkpoints(checkpoint.parent))
+    assert found == checkpoint.with_name(folder_name(7))
+    assert len(faults) == 1
 
 
 MISFITS: dict[str, Callable[[dict[str, Any]], Any]] = {

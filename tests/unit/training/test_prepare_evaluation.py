@@ -55,7 +55,7 @@ def test_several_are_all_handed_on(tmp_path: Path, two: list[Path]) -> None:
     ("how", "difference"),
     [
         (lambda state: state["config"]["model"].update(lrn="code"), "model.lrn: paper and code"),
-        (lambda state: state["config"]["model"].update(classes=5), "model.classes: 4 and 5"),
+        (lambda state: state["config"]["model"].update(dropout=0.25), "model.dropout: 0.5 and 0.25"),
         (lambda state: state["config"]["data"].update(subtract="channel"), "data.subtract: auto and channel"),
         (lambda state: state.update(subtracted="nothing"), "what is subtracted from the images: None and nothing"),
         (lambda state: state["classes"].append("more"), "the number of classes: 4 and 5"),
@@ -128,3 +128,11 @@ def test_another_mean_than_in_training_is_told(tmp_path: Path, two: list[Path]) 
     same = note.partition("but now it is ")[2]
     change(two[0], lambda state: state.update(subtracted=same))
     assert evaluation(tmp_path, two[:1]).notes == []
+
+
+def test_a_state_that_cannot_be_read_has_the_checkpoint_to_fall_back_on(tmp_path: Path, preset: str) -> None:
+    prepared = ask(tmp_path, preset)
+    older, newer = (write_checkpoint(prepared, step) for step in (1, 2))
+    (newer / "state.json").write_text("")
+    with pytest.raises(UsageError, match=f"step-00000002 has no readable state.json .* whole one before it is {older}: type that"):
+        prepare_evaluation(EvaluationRequest([prepared.job.directory.path], []), RunDirectory(tmp_path / "eval"))

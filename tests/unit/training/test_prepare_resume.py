@@ -24,6 +24,16 @@ def test_a_run_whose_configuration_is_broken(tmp_path: Path, preset: str, conten
     assert ask(tmp_path, preset, resume="auto")
 
 
+def test_what_a_run_was_configured_with_is_read_as_it_was_typed(tmp_path: Path, preset: str) -> None:
+    """YAML 1.1 takes 2e-05 for text and 0o17 for a word."""
+    typed = ["train.lr=2e-05", "train.weight_decay=1e-7"]
+    started = ask(tmp_path, preset, *typed)
+    started.lock.close()
+    train = ask(tmp_path, None, resume="auto").job.config.train
+    assert (train.lr, train.weight_decay) == (2e-05, 1e-7)
+    assert train == started.job.config.train
+
+
 def test_resume_needs_a_checkpoint_or_a_name(tmp_path: Path, preset: str) -> None:
     with pytest.raises(UsageError, match="--resume auto continues a run by its name; type --name"):
         ask(tmp_path, preset, name=None, resume="auto")
@@ -69,6 +79,9 @@ def test_resume_settles_anew_what_the_machine_decides(tmp_path: Path, preset: st
 )
 def test_the_end_of_a_run_names_the_limits_that_were_reached(tmp_path: Path, preset: str, limits: list[str], advice: str) -> None:
     checkpoint = write_checkpoint(ask(tmp_path, preset, "train.momentum=0", name="old"), step=2)
+    ask(tmp_path, None, *limits, name="validates", resume=str(checkpoint)).lock.close()  # it was stopped inside its last validation
+    state = json.loads((checkpoint / "state.json").read_text())
+    (checkpoint / "state.json").write_text(json.dumps({**state, "validated_at": state["position"]}))
     with pytest.raises(UsageError, match=rf"end of its run \(step 2, epoch 0.80\); {advice}"):
         ask(tmp_path, None, *limits, name="new", resume=str(checkpoint))
 
