@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from dist_alexnet.config import UsageError
+from dist_alexnet.parallel.registry import ROOT
 from dist_alexnet.training.fate import adopt_orphans, die_with_parent
 from dist_alexnet.training.job import TrainingFailed
 from dist_alexnet.training.signals import LEFT_TO_DRIVER, blocked
@@ -73,6 +74,7 @@ def _work(task: Task, answers: "Connection[BaseException | None, None]", log: Pa
     with log.open("a") as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
+    _leave_folder(log.parent)
     try:
         task(answers.send)
         answers.send(None)
@@ -81,6 +83,14 @@ def _work(task: Task, answers: "Connection[BaseException | None, None]", log: Pa
         answers.send(_portable(error, log))
     sys.stderr.flush()
     threading.Event().wait()  # until the parent ends us together with all that we have started
+
+
+def _leave_folder(instead: Path) -> None:
+    """Ray has its workers search the folder that its driver is in before all others: somebody else's packages may lie there."""
+    if Path.cwd() != ROOT:  # else it is where the workers have to look
+        if searched := os.environ.get("PYTHONPATH"):
+            os.environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, searched.split(os.pathsep)))
+        os.chdir(instead)
 
 
 def _portable(error: BaseException, log: Path) -> BaseException:

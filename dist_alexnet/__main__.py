@@ -1,5 +1,11 @@
 """`python -m dist_alexnet`, the same as `dist-alexnet`."""
 
-from dist_alexnet.cli.app import main
+import sys
+
+from dist_alexnet.parallel.registry import search_own_first
+
+search_own_first(sys.path)
+
+from dist_alexnet.cli.app import main  # noqa: E402
 
 main()

@@ -41,9 +41,12 @@ def no_traceback_reaches_a_terminal() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the preset `tiny.yaml`, where commands run and leave `runs/`."""
+    """A folder with the preset `tiny.yaml`, where commands run and leave `runs/`, and with somebody else's packages of our names."""
     folder = tmp_path_factory.mktemp("workplace")
     (folder / "tiny.yaml").write_text(TINY)
+    for name in ("cluster", "configs", "strategies"):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text("raise ImportError('somebody else')")
     return folder
 
 

@@ -79,3 +79,13 @@ def import_own(package: str) -> None:
         raise ImportError(f"there is no package {package} in {ROOT}; install dist-alexnet again")
     sys.modules[package] = module = module_from_spec(spec)
     spec.loader.exec_module(module)
+
+
+def search_own_first(path: list[str]) -> None:
+    """Put the working directory last, which `python -m` has put first in `sys.path`; so do the processes that we start.
+
+    Nothing changes where it is the working directory that we come from.
+    """
+    here = path[0]
+    if not sys.flags.safe_path and Path(here).resolve() != ROOT.resolve():
+        path[:] = [*path[1:], *([] if str(ROOT) in path else [str(ROOT)]), here]

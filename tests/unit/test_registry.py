@@ -77,3 +77,13 @@ def test_ours_are_found_beside_folders_of_the_same_names(tmp_path: Path) -> None
     assert answer.returncode == 0, answer.stderr
     assert "# presets: alexnet_2012, quickstart\n" in answer.stdout
     assert "    fc8: first\n" in answer.stdout
+
+
+def test_the_working_directory_is_searched_last_unless_we_come_from_it() -> None:
+    for path, searched in (
+        (["/here", "/lib"], ["/lib", str(registry.ROOT), "/here"]),
+        (["/here", str(registry.ROOT), "/lib"], [str(registry.ROOT), "/lib", "/here"]),
+        ([str(registry.ROOT), "/lib"], [str(registry.ROOT), "/lib"]),
+    ):
+        registry.search_own_first(path)
+        assert path == searched
