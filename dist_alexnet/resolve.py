@@ -68,9 +68,9 @@ def parse_options(owner: str, schema: type, options: Mapping[str, Any]) -> Any:
     return _build(schema, content, lambda error: f"strategy.options of {owner}: {str(error).splitlines()[0]} (its options: {known})")
 
 
-def to_yaml(config: Config) -> str:
-    """The whole configuration, as it goes to `config.yaml`; `-c` reads it back."""
-    return yaml.dump(asdict(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+def to_yaml(config: Config, ascii_only: bool = False) -> str:
+    """The whole configuration, as it goes to `config.yaml`; `-c` reads it back. `ascii_only`: other letters as escapes."""
+    return yaml.dump(asdict(config), Dumper=_Dumper, sort_keys=False, allow_unicode=not ascii_only)
 
 
 def _tree(override: str) -> dict[str, Any]:

@@ -4,12 +4,15 @@ Without them the libraries below wait for minutes, end in a traceback, or print 
 """
 
 import os
+import re
 import resource
 import socket
+import sys
 import tempfile
 from collections.abc import Mapping
 
 from dist_alexnet.config import UsageError
+from dist_alexnet.cores import VARIABLES
 
 ADDRESS_SPACE_GIB = 11  # 7 are too few for a rank of a tiny network under Ray, most of it never touched (torch 2.14, Ray 2.60, 2026-11)
 OPEN_FILES, GOOD_OPEN_FILES = 128, 4096  # with 2 ranks 64 are too few for Ray, and 200 are enough; each further rank takes a few
@@ -49,6 +52,21 @@ def check_folder() -> None:
         raise UsageError("the working directory has been deleted; type cd with a folder that exists, then this again") from None
 
 
+def check_threads() -> None:
+    """Refuse numbers of threads that are none (UsageError): libraries take them without a word, or print a traceback."""
+    for name in VARIABLES:
+        if not (value := os.environ.get(name, "1")):
+            del os.environ[name]
+        elif not re.fullmatch(r"[0-9]+(,[0-9]+)*", value):  # OpenMP takes one for each level
+            raise UsageError(f"{name}={value}: must be a number of threads; unset it, or set it to one")
+
+
+def check_docstrings() -> None:
+    """Refuse a Python that has thrown them away (UsageError): DALI adds to its own, and cannot be imported."""
+    if sys.flags.optimize > 1:
+        raise UsageError("Python runs without docstrings (-OO, PYTHONOPTIMIZE=2), which DALI needs; type it without, or with -O")
+
+
 def check_processes() -> None:
     """Refuse where processes cannot be started, or not talk to each other through this machine's memory.
 
@@ -74,8 +92,9 @@ def check_ranks() -> None:
     """Refuse where ranks could not run on this machine, or not reach each other.
 
     Raises:
-        UsageError: one of the above, a limit of `ulimit`, no such interface, or no loopback.
+        UsageError: some of the above, a limit of `ulimit`, no such interface, or no loopback.
     """
+    check_docstrings()
     _check_limits()  # first: what follows opens files
     check_processes()
     _check_interface(os.environ.get("GLOO_SOCKET_IFNAME", ""))

@@ -58,6 +58,7 @@ def main() -> None:
     output.open_outlets()
     try:
         surroundings.check_folder()
+        surroundings.check_threads()
         app(_words(sys.argv[1:]))
     except UsageError as error:
         print(f"error: {shown(str(error))}", file=sys.stderr)

@@ -1,5 +1,7 @@
 """`dist-alexnet config`."""
 
+import sys
+
 import typer
 
 from dist_alexnet.cli import options
@@ -18,5 +20,6 @@ def show(overrides: options.Overrides = None, preset: options.Preset = None) -> 
     from dist_alexnet.presets import PAPER, preset_names, read_preset
     from dist_alexnet.resolve import resolve, to_yaml
 
-    text = to_yaml(resolve(read_preset(preset or PAPER), overrides or []))
+    config = resolve(read_preset(preset or PAPER), overrides or [])
+    text = to_yaml(config, ascii_only="utf" not in sys.stdout.encoding.lower())  # escapes of the stream's own would not read back
     print(f"# presets: {', '.join(preset_names())}\n{text}", end="")

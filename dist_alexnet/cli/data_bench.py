@@ -12,6 +12,7 @@ from dist_alexnet.cli.shown import shown
 from dist_alexnet.config import UsageError
 from dist_alexnet.cores import available_cores
 from dist_alexnet.json_text import to_json
+from dist_alexnet.surroundings import check_docstrings
 
 if TYPE_CHECKING:
     from dist_alexnet.config import Config
@@ -47,6 +48,7 @@ def bench(
     if not 0 < seconds < float("inf") or rounds < 1:
         raise UsageError(f"--seconds {seconds:g} --rounds {rounds}: both must be positive")
     images, configs = _settle(data, typed, _threads(threads))
+    check_docstrings()
     from dist_alexnet.data.bench import measure  # from here on with torch, which takes seconds to import
     from dist_alexnet.data.image_set import TooManyBadImages
     from dist_alexnet.training.allocator import keep_freed_memory

@@ -58,6 +58,6 @@ def _write(text: str, out: Path | None) -> None:
         print(text, end="")
         return
     try:
-        out.write_text(text)
+        out.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"--out {out}: {error.strerror}; type the name of a file in a folder that exists and may be written to") from None

@@ -9,6 +9,7 @@ import os
 import sys
 from typing import TextIO
 
+MIN_COLUMNS = 20
 UNREAD = {errno.EPIPE, errno.EIO, errno.EBADF}  # whoever read it has had enough, has gone, or was never there
 
 
@@ -33,7 +34,10 @@ def open_outlets() -> None:
     """Replace the standard streams of this process. What was closed before it started is open to nowhere afterwards.
 
     Were it left closed, the next file to be opened would get its number, and what libraries print would go there.
+    A width in which nothing can be shown, as terminals without a size leave it, is forgotten: of a table nothing would be left.
     """
+    if os.environ.get("COLUMNS", "").isdecimal() and int(os.environ["COLUMNS"]) < MIN_COLUMNS:
+        del os.environ["COLUMNS"]
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)

@@ -56,7 +56,7 @@ def without_secrets(words: Sequence[str]) -> list[str]:
 
 def _processor() -> str:
     try:
-        with open("/proc/cpuinfo") as stream:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as stream:
             return next(line.partition(":")[2].strip() for line in stream if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor()

@@ -60,7 +60,7 @@ def _explain_launcher(error: BaseException, directory: RunDirectory) -> BaseExce
         return TrainingFailed(f"{error}; logs: {directory.log(0).parent}")
     log = directory.log(0).with_name("launcher.log")
     try:
-        log.write_text("".join(traceback.format_exception(error)))
+        log.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="backslashreplace")
         where = f"the traceback: {log}"
     except OSError as second:
         where = f"{log} cannot be written: {second.strerror}"

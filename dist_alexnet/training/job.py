@@ -130,7 +130,7 @@ def _keep_old(path: Path, text: str) -> None:
 
 def _write_whole(path: Path, text: str) -> None:
     part = path.with_name(f"{path.name}.unfinished")  # where the disk is full, half a file stays under this name
-    part.write_text(text)
+    part.write_text(text, encoding="utf-8")
     part.rename(path)
 
 

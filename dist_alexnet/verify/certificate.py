@@ -53,7 +53,7 @@ def passed(cases: Sequence[Case]) -> bool:
 def write(folder: Path, content: dict[str, Any], cases: Sequence[Case]) -> None:
     """Leave certificate.json and certificate.md in a folder."""
     (folder / "certificate.json").write_text(to_json(content, indent=2) + "\n")
-    (folder / "certificate.md").write_text(_markdown(content, cases))
+    (folder / "certificate.md").write_text(_markdown(content, cases), encoding="utf-8")
 
 
 def row(case: Case) -> tuple[str, ...]:

@@ -1,10 +1,12 @@
 """A machine that lets no ranks run is refused in one line, before anything starts."""
 
+import os
 import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -42,6 +44,10 @@ def no_such_interface(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo,nope0")
 
 
+def no_docstrings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surroundings.sys, "flags", SimpleNamespace(optimize=2))
+
+
 def no_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object, **options: object) -> None:
         raise OSError(101, "Network is unreachable")
@@ -55,6 +61,7 @@ LACKING: Mapping[Callable[[pytest.MonkeyPatch], None], str] = {
     few_files: r"may open 64 files here \(ulimit -n\), and needs 128; type ulimit -n 4096",
     little_address_space: r"may map 3.7 GiB here \(ulimit -v\), .* type ulimit -v unlimited",
     no_such_interface: "GLOO_SOCKET_IFNAME=lo,nope0: there is no interface nope0; unset it, or name one of .*lo",
+    no_docstrings: r"without docstrings \(-OO, PYTHONOPTIMIZE=2\), which DALI needs; type it without",
     no_loopback: r"does not reach itself at 127.0.0.1 \(Network is unreachable\)",
 }
 
@@ -77,6 +84,17 @@ def test_so_do_the_processes_of_the_data_commands(lack: Callable[[pytest.MonkeyP
     with pytest.raises(UsageError, match=LACKING[lack]):
         next(in_order(abs, [(-1,)], processes=2))
     assert next(in_order(abs, [(-1,)], processes=1)) == 1
+
+
+@pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "NUMBA_NUM_THREADS"])
+def test_a_number_of_threads_that_is_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for sound in ("4", "4,2", ""):
+        monkeypatch.setenv(name, sound)
+        surroundings.check_threads()
+        assert os.environ.get(name, "") == sound
+    monkeypatch.setenv(name, "abc")
+    with pytest.raises(UsageError, match=f"^{name}=abc: must be a number of threads; unset it"):
+        surroundings.check_threads()
 
 
 @pytest.fixture

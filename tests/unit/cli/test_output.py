@@ -27,6 +27,29 @@ def test_a_command_whose_output_goes_nowhere_ends_as_it_would(line: str, code: i
     assert (shell.returncode, shell.stderr) == (code, said)
 
 
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+ODD = [
+    ({"PYTHONIOENCODING": "ascii"}, "train --help", "Preset (alexnet_2012"),
+    ({"PYTHONIOENCODING": "ascii"}, "config show data.path=\u00e9", r'path: "\xE9"'),
+    ({"PYTHONIOENCODING": "utf-8"}, "config show data.path=\u00e9", "path: \u00e9"),
+    (ASCII, "data verify \u00e9", "no such folder"),
+    ({"PYTHONIOENCODING": "ascii"}, "data verify \u00e9", r"data.path=\xe9: there is no such folder"),
+    ({"COLUMNS": "0"}, "train --help", "Preset (alexnet_2012"),
+    ({"COLUMNS": "abc", "TERM": "nonsense", "TZ": "No/Where"}, "train --help", "Preset (alexnet_2012"),
+    ({"NUMBA_NUM_THREADS": "abc"}, "config show", "error: NUMBA_NUM_THREADS=abc: must be a number of threads"),
+]
+
+
+@pytest.mark.parametrize(("environment", "command", "said"), ODD)
+def test_an_odd_environment_costs_no_output(environment: dict[str, str], command: str, said: str) -> None:
+    words = [sys.executable, "-m", "dist_alexnet", *command.split()]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "LC_", "LANG"))}
+    answer = subprocess.run(words, env={**inherited, **environment}, capture_output=True, check=False, timeout=60)
+    printed = (answer.stdout + answer.stderr).decode()
+    assert said in printed
+    assert "Error" not in printed
+
+
 def test_a_terminal_that_is_gone_is_no_error() -> None:
     ours, theirs = os.openpty()
     os.close(ours)
