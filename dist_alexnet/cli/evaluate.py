@@ -1,9 +1,8 @@
 """`dist-alexnet eval`."""
 
 import re
-import shutil
 import sys
-import tempfile
+from contextlib import ExitStack
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -81,27 +80,26 @@ def _run(request: "EvaluationRequest") -> "tuple[PreparedEvaluation, dict[str, A
     from dist_alexnet.training.driver import execute
     from dist_alexnet.training.job import RunDirectory, TrainingFailed
     from dist_alexnet.training.prepare_evaluation import prepare_evaluation
+    from dist_alexnet.training.scratch import scratch
+    from dist_alexnet.training.unstarted import taken_back_unless_started
 
-    try:
-        directory = RunDirectory(Path(tempfile.mkdtemp(prefix="dist-alexnet-eval-")))
-    except OSError as error:
-        raise UsageError(f"no temporary folder can be made ({error.strerror}); set TMPDIR to a folder with room") from None
-    told = ""
-    try:
-        prepared = prepare_evaluation(request, directory)
-        for note in prepared.notes:
-            _warn(f"note: {note}")
-        from dist_alexnet.training.worker import evaluate_rank  # here, for it imports torch
+    with ExitStack() as stack:
+        try:
+            directory = RunDirectory(stack.enter_context(scratch("dist-alexnet-eval-")))
+        except OSError as error:
+            raise UsageError(f"no temporary folder can be made ({error.strerror}); set TMPDIR to a folder with room") from None
+        try:
+            with taken_back_unless_started(directory, fresh=True):
+                prepared = prepare_evaluation(request, directory)
+                for note in prepared.notes:
+                    _warn(f"note: {note}")
+                from dist_alexnet.training.worker import evaluate_rank  # here, for it imports torch
 
-        function = partial(evaluate_rank, prepared.job)
-        summary, _ = execute(function, directory, prepared.launcher, lambda record: None, _warn, saves=False)
-    except TrainingFailed as error:
-        told = f"error: {error}"
-        print(shown(told), file=sys.stderr)
-        sys.exit(error.exit_code)
-    finally:
-        if str(directory.path) not in told:
-            shutil.rmtree(directory.path, ignore_errors=True)
+                function = partial(evaluate_rank, prepared.job)
+                summary, _ = execute(function, directory, prepared.launcher, lambda record: None, _warn, saves=False)
+        except TrainingFailed as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(error.exit_code)
     return prepared, summary
 
 

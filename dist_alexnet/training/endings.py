@@ -64,17 +64,21 @@ def _explain_launcher(error: BaseException, directory: RunDirectory) -> BaseExce
         where = f"the traceback: {log}"
     except OSError as second:
         where = f"{log} cannot be written: {second.strerror}"
-    first_line = str(error).strip().partition("\n")[0]
+    first_line = _first_line(str(error))
     return TrainingFailed(f"the ranks could not be run: {type(error).__name__}{first_line and ': '}{first_line}; {where}")
 
 
 def _explain_rank(failure: RankFailure, directory: RunDirectory, saves: bool) -> TrainingFailed:
-    told = f"rank {failure.rank} failed: {failure.message}"
+    told = f"rank {failure.rank} failed: {_first_line(failure.message) or failure.kind}"  # all of it is in the log
     if failure.kind == TooManyBadImages.__name__ and saves:
         return TrainingFailed(f"{told}, then --resume auto")
     if failure.kind in (NonFiniteLoss.__name__, UsageError.__name__, TooManyBadImages.__name__):  # its message says all
         return TrainingFailed(told)
     return TrainingFailed(f"{told}; its log: {directory.log(failure.rank)}")
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
 
 
 def _silence(silent: list[int], launch: LaunchConfig, directory: RunDirectory) -> str:

@@ -38,6 +38,6 @@ def _take_back(directory: RunDirectory, error: BaseException) -> None:
 
 
 def _move(logs: Path, name: str, error: BaseException) -> None:
-    kept = Path(tempfile.mkdtemp(prefix=f"dist-alexnet-{name[:40]}-"))
+    kept = Path(tempfile.mkdtemp(prefix=f"dist-alexnet-logs-{name[:40]}-"))
     shutil.move(logs, kept)
     error.args = (str(error).replace(str(logs), str(kept / logs.name)),)

@@ -14,6 +14,7 @@ from dist_alexnet.config import UsageError
 from dist_alexnet.training import driver, prepare_evaluation
 from dist_alexnet.training.job import RunDirectory, TrainingFailed
 from dist_alexnet.training.prepare_evaluation import EvaluationRequest
+from dist_alexnet.training.scratch import OWNER
 
 CLASSES = ["ant", "bee", 'c, "d"\udcff\n']
 BY_CLASS = {"images": [4, 0, 2], "top1_error": [0.25, None, 0.5], "top5_error": [0.0, None, 0.5]}
@@ -128,6 +129,8 @@ def test_logs_of_an_evaluation_that_failed_stay_if_they_are_named(
         directory.log(0).write_text("what happened")
         raise TrainingFailed(f"rank 0 failed; its log: {directory.log(0)}" if named else "stopped at once", exit_code=1 if named else 130)
 
+    (tmp_path / "dist-alexnet-eval-killed").mkdir()
+    (tmp_path / "dist-alexnet-eval-killed" / OWNER).touch()  # which nobody has locked
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(driver, "execute", fail)
     monkeypatch.setattr(
@@ -140,6 +143,7 @@ def test_logs_of_an_evaluation_that_failed_stay_if_they_are_named(
         assert Path(told.partition("its log: ")[2].strip()).read_text() == "what happened"
     else:
         assert (told, list(tmp_path.iterdir())) == ("error: stopped at once\n", [])
+    assert not list(tmp_path.glob("dist-alexnet-eval-*"))
     assert ended.value.code == (1 if named else 130)
 
 

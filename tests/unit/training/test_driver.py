@@ -195,6 +195,14 @@ def test_a_run_whose_folder_is_deleted_ends_and_leaves_nothing(replaced: bool, t
     assert directory.path.exists() == directory.stop_request.exists() == replaced
 
 
+def test_a_message_of_many_lines_is_one_line(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    directory.create()
+    RankFailure.record(directory, 1, RuntimeError("\nno memory\nException raised from f at a.cpp:1\nframe #0: 0x1"))
+    told = str(endings.explain(TrainingFailed("rank 1 ended with exit code 1"), directory, LAUNCH, True))
+    assert told == f"rank 1 failed: no memory; its log: {directory.log(1)}"
+
+
 class DistBackendError(RuntimeError):
     """Torch's, by name."""
 
