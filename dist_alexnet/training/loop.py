@@ -196,6 +196,7 @@ class Training:
             versions=versions(),
             classes=self.train_images.classes,
             subtracted=self.train_loader.crops.subtracted,
+            train_images=len(self.train_images),
             validation=validation.as_dict() if validation else None,
         )
 

@@ -23,7 +23,7 @@ from dist_alexnet.telemetry.environment import describe_machine, versions
 from dist_alexnet.training.checkpoint_files import list_checkpoints
 from dist_alexnet.training.job import Job, RunDirectory
 from dist_alexnet.training.launcher import Launcher
-from dist_alexnet.training.resume import changes, check_resume, config_of_checkpoint, config_of_run
+from dist_alexnet.training.resume import changes, check_resume, config_of_checkpoint, config_of_run, other_images
 from dist_alexnet.training.where_to_resume import where_to_resume
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def prepare(request: Request, tell: Callable[[str], None] = lambda line: None) -
         config = replace(config, data=replace(config.data, path=str(data)))  # for whoever resumes or evaluates it from elsewhere
     if checkpoint:
         check_resume(config, checkpoint, train)
-        notes += [f"not as in {checkpoint.name}: {change}" for change in changes(config, checkpoint)]
+        notes += [f"not as in {checkpoint.name}: {change}" for change in [*changes(config, checkpoint), *other_images(checkpoint, train)]]
     if not request.name:
         directory = RunDirectory(make_free(directory.path))
     fresh = not request.name or not directory.path.exists()

@@ -75,6 +75,13 @@ def changes(config: Config, checkpoint: Path) -> list[str]:
     ]
 
 
+def other_images(checkpoint: Path, train: ImageSet) -> list[str]:
+    """The same of the number of training images."""
+    then = read_state(checkpoint).train_images
+    changed = f"training images: {then:,} -> {len(train):,}, which come in another order from here on" if then else ""
+    return [changed] if then not in (None, len(train)) else []
+
+
 def config_of_checkpoint(checkpoint: Path) -> dict[str, Any]:
     """The configuration that a checkpoint was written under, but for what the machine decides (UsageError: it is unreadable)."""
     state = read_state(checkpoint)

@@ -32,6 +32,7 @@ class TrainingState:
     versions: Mapping[str, str]
     classes: list[str]
     subtracted: str | None = None  # from the images, as `Crops.subtracted` says it; None: nobody wrote it down
+    train_images: int | None = None  # of the set, whose number decides on their order; None: nobody wrote it down
     validation: Mapping[str, Any] | None = None  # its result
     format: int = FORMAT
     files: Mapping[str, str] = field(default_factory=dict)  # with tensors: path in the checkpoint -> SHA-256; format 1 has none

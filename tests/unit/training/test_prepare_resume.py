@@ -102,6 +102,16 @@ def test_a_run_does_not_go_on_with_another_mean(tmp_path: Path, preset: str) -> 
     ask(tmp_path, None, "data.statistics=authors", name="authors", resume=str(checkpoint)).lock.close()
 
 
+def test_another_number_of_images_is_said(tmp_path: Path, preset: str) -> None:
+    checkpoint = write_checkpoint(prepared := ask(tmp_path, preset, "train.momentum=0", name="old"))
+    state = json.loads((checkpoint / "state.json").read_text())
+    for then, notes in ((prepared.train_images, []), (39, ["training images: 39 -> 40, which come in another order from here on"])):
+        (checkpoint / "state.json").write_text(json.dumps({**state, "train_images": then}))
+        resumed = ask(tmp_path, None, name=f"of-{then}", resume=str(checkpoint))
+        resumed.lock.close()
+        assert [note for note in resumed.notes if "images" in note] == [f"not as in {checkpoint.name}: {note}" for note in notes]
+
+
 def test_momentum_cannot_begin_in_the_middle(tmp_path: Path, preset: str) -> None:
     checkpoint = write_checkpoint(ask(tmp_path, preset, "train.momentum=0", name="old"))
     with pytest.raises(UsageError, match="train.momentum=0.5, but step-00000001 .* under train.momentum=0 .*; type train.momentum=0"):
