@@ -31,6 +31,8 @@ def read_sealed(file: Path, version: int, remedy: str) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text())
         found, expected = content["format"], content.pop("sha256", None)
+    except PermissionError as error:
+        raise UsageError(f"{file}: {error.strerror}; a data set must be readable") from error
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise UsageError(f"{file}: broken ({type(error).__name__}: {error}); {remedy}") from error
     if found != version:

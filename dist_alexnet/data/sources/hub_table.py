@@ -52,6 +52,8 @@ def read_table(paths: list[Path], tell: Found = tell_nobody) -> Table:
             found = _class_names(features, columns.label, path)
             labels.append(_labels(table["label"], len(found), path))
             _check_bytes(rows, columns.image, table["path"], path)
+        except PermissionError as error:
+            raise UsageError(f"{path}: Permission denied; a data set must be readable") from error
         except UNREADABLE as error:
             reason = " ".join(str(error).split())
             raise UsageError(f"{path}: not a complete {path.suffix[1:]} file ({reason}); download it again") from error

@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import shutil
+import socket
 
 import pyarrow as pa
 import pytest
@@ -226,3 +227,23 @@ def test_names_that_are_not_utf8_are_refused_before_anything_is_written(layout, 
     with pytest.raises(UsageError, match=r"caf\\udce9.*: its name is not UTF-8; rename it") as caught:
         open_data(layout)
     assert str(caught.value).isascii()
+
+
+def test_an_index_that_may_not_be_read_is_not_called_broken(shards, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr("pathlib.Path.read_text", refuse)  # root, who may run this, reads everything
+    with pytest.raises(UsageError, match=re.escape(f"{shards}/dataset.json: Permission denied; a data set must be readable")):
+        open_data(shards)
+
+
+def test_a_pipe_or_a_socket_for_an_image_holds_nobody_up(layout, monkeypatch):
+    os.mkfifo(layout / "train/cat/8.jpg")
+    with socket.socket(socket.AF_UNIX) as one:
+        monkeypatch.chdir(layout / "train/cat")  # the path of a socket must be short
+        one.bind("9.jpg")
+    shutil.copy(layout / "train/cat/2.png", layout / "train/cat" / f"{'x' * 251}.png")
+    train, _ = open_data(layout)
+    assert (len(train), train.passed_over.count) == (4, 2)
+    assert train.encoded(2).tobytes() == b"train/cat/2.png"

@@ -144,3 +144,12 @@ def test_damaged_metadata_are_refused_or_harmless(hub_copy, at, value):
     with contextlib.suppress(UsageError):
         assert len(list(open_source(hub_copy).splits["train"].part(0, 25).read())) == 25
     path.write_bytes(original)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(hub_copy, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Failed to open local file")
+
+    monkeypatch.setattr("dist_alexnet.data.sources.hub_table.open_rows", refuse)  # root, who may run this, reads everything
+    with pytest.raises(UsageError, match=r"train-00000.*: Permission denied; a data set must be readable"):
+        open_source(hub_copy)
