@@ -2,8 +2,10 @@
 
 import logging
 import os
+import pickle
 import signal
 import threading
+import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ from dist_alexnet.cores import share_of_cores, thread_variables
 from dist_alexnet.surroundings import check_ranks
 from dist_alexnet.training import loopback
 from dist_alexnet.training.fate import die_with_parent
-from dist_alexnet.training.job import RunDirectory, TrainingFailed
+from dist_alexnet.training.job import RankFailure, RunDirectory, TrainingFailed
 from dist_alexnet.training.launcher import Launcher, RankFunction
 from dist_alexnet.training.signals import LEFT_TO_DRIVER, blocked
 
@@ -50,7 +52,7 @@ class LocalLauncher(Launcher):
             self._context = start_processes(
                 "rank",
                 _run_unless_orphaned,
-                args={rank: (function, os.getpid()) for rank in ranks},
+                args={rank: (pickle.dumps(function), directory, os.getpid()) for rank in ranks},
                 envs={rank: _environment(rank, len(ranks), store.port) for rank in ranks},
                 logs_specs=DefaultLogsSpecs(log_dir=os.devnull),  # else it leaves a folder in the temporary one
             )
@@ -79,7 +81,7 @@ def _environment(rank: int, ranks: int, port: int) -> dict[str, str]:
     }
 
 
-def _run_unless_orphaned(function: RankFunction, parent: int) -> None:
+def _run_unless_orphaned(function: bytes, directory: RunDirectory, parent: int) -> None:
     """Run, and die with the driver: were it killed, its ranks would go on writing to a run that somebody resumes.
 
     Die too when the driver sends SIGTERM, which is how elastic ends the others when a rank has failed. From anybody else it is ignored,
@@ -98,7 +100,21 @@ def _run_unless_orphaned(function: RankFunction, parent: int) -> None:
     die_with_parent()
     signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_DRIVER)  # of all threads of a rank, so that `watch` gets them
     threading.Thread(target=watch, daemon=True).start()
-    function()
+    _load(function, directory, int(os.environ["RANK"]))()
+
+
+def _load(function: bytes, directory: RunDirectory, rank: int) -> RankFunction:
+    """Read what a rank is to do, which imports torch, DALI and more: what they print, or raise, is for its log, not for the terminal."""
+    with directory.log(rank).open("a") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    try:
+        loaded: RankFunction = pickle.loads(function)
+    except BaseException as error:
+        traceback.print_exc()
+        RankFailure.record(directory, rank, error)
+        raise
+    return loaded
 
 
 def _explain(result: "RunProcsResult") -> TrainingFailed:

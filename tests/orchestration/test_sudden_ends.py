@@ -50,3 +50,16 @@ def test_what_a_killed_driver_left_the_next_run_removes(workplace: Path, tempora
     assert following.returncode == 0
     assert leftovers(folder, temporary) == []
     assert left_of(run) == []
+
+
+@pytest.mark.slow
+def test_a_stopped_rank_under_ray_is_named_with_the_setting(workplace: Path, temporary: Path) -> None:
+    folder = workplace / "runs" / "silent-under-ray"
+    run = begin(workplace, folder.name, "--launcher", "ray", "launch.timeout_s=5", temporary=temporary)
+    wait_until(run, lambda: has_logged(folder, '"step": 2,'))
+    os.kill(int(subprocess.check_output(["pgrep", "-s", str(run.pid), "ray::"], text=True).split()[-1]), signal.SIGSTOP)
+    output = run.communicate(timeout=120)[0]
+    assert run.returncode == 1
+    assert "did not answer for 5 s (launch.timeout_s)" in output
+    assert left_of(run) == []
+    assert leftovers(folder, temporary) == []

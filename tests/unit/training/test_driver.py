@@ -1,6 +1,7 @@
 """The person's side of a run, with launchers that misbehave. In processes of their own: they receive signals, and end."""
 
 import errno
+import importlib
 import multiprocessing
 import os
 import re
@@ -251,6 +252,25 @@ def test_ranks_that_the_driver_ended_after_a_failure_are_not_its_cause(tmp_path:
 
     with pytest.raises(TrainingFailed, match=r"^ranks 1, 2 did not answer for 7 s"):
         driver.execute(fail, directory, Waiting(LAUNCH), lambda record: None, print)
+
+
+class Unreadable:
+    """What a rank cannot read: it has not got so far as to open its log then."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return importlib.import_module, ("no_such_module",)
+
+    def __call__(self) -> None:
+        """Never called."""
+
+
+def test_a_rank_that_cannot_even_be_loaded_says_so_in_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    directory.create()
+    with pytest.raises(TrainingFailed, match="^rank 0 failed: No module named 'no_such_module'; its log: .*rank_0.log$"):
+        driver.execute(Unreadable(), directory, LocalLauncher(LaunchConfig(workers=1)), lambda record: None, print)
+    assert "Traceback" in directory.log(0).read_text()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_only_ranks_are_killed() -> None:
