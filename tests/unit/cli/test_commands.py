@@ -99,6 +99,15 @@ def test_version(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyP
     assert call(["--version"], capsys, monkeypatch) == (0, f"dist-alexnet {dist_alexnet.__version__}\n", "")
 
 
+def test_a_file_that_may_not_be_read_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(name: str) -> None:
+        raise PermissionError(13, "Permission denied", "/theirs/x")
+
+    monkeypatch.setattr("dist_alexnet.presets.read_preset", refuse)
+    told = "error: /theirs/x: Permission denied; name another, or have its owner let you in\n"
+    assert call(["config", "show"], capsys, monkeypatch) == (2, "", told)
+
+
 def test_explain_as_json(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     code, out, _ = call(["explain", "--format", "json", "strategy.options.fc8=first"], capsys, monkeypatch)
     described = json.loads(out)

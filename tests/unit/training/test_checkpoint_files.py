@@ -75,6 +75,19 @@ def test_no_checkpoint_at_all(tmp_path: Path) -> None:
         list_checkpoints(tmp_path / "file")
 
 
+def test_a_folder_that_may_not_be_looked_into(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As anybody but root meets it."""
+
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    with pytest.raises(UsageError, match=f"cannot look for checkpoints in {run}: Permission denied; type a run folder or checkpoint that"):
+        find_checkpoint(run)
+    with pytest.raises(UsageError, match="cannot look for checkpoints in .*/checkpoints: Permission denied; type a run"):
+        list_checkpoints(run / "checkpoints")
+
+
 @pytest.mark.parametrize("file", ["model.safetensors", "optimizer/momentum.safetensors"])
 def test_a_byte_that_flipped_and_a_file_that_is_gone(checkpoint: Path, file: str) -> None:
     content = bytearray((checkpoint / file).read_bytes())
