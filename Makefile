@@ -2,13 +2,17 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# A terminal sees how far the download is. Elsewhere, or under make -s, pip prints what goes wrong.
+QUIET := $(if $(findstring s,$(firstword -$(MAKEFLAGS))),--quiet,$(if $(MAKE_TERMOUT),,--quiet))
 
 .PHONY: train test slow lint
 
 train: $(VENV)/.ready
+	@echo "training on two processes; the first start takes longer than later ones"
 	$(BIN)/dist-alexnet train --strategy channel_split --gpus 2
 
 test: $(VENV)/.ready
+	@echo "collecting the tests, which loads PyTorch; then they take about 20 minutes on two cores"
 	$(BIN)/pytest
 
 slow: $(VENV)/.ready
@@ -21,7 +25,8 @@ lint: $(VENV)/.ready
 	$(BIN)/lint-imports --no-logo
 
 $(VENV)/.ready: requirements/lock.txt pyproject.toml
+	@echo "installing what requirements/lock.txt lists into $(VENV): a download of about 4 GB, most of it CUDA libraries"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --requirement requirements/lock.txt
+	$(BIN)/pip install $(QUIET) --requirement requirements/lock.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
