@@ -77,7 +77,7 @@ def _settle(data: Path, typed: list[str], threads: list[int]) -> "tuple[ImageSet
     """The training images, and the configurations of a rank that trains on them alone, by device and threads."""
     from dataclasses import replace
 
-    from dist_alexnet.data.image_set import open_split
+    from dist_alexnet.data.image_set import check_sizes, open_split
     from dist_alexnet.idle import IN_MEASUREMENT, check_idle, typed_keys
     from dist_alexnet.presets import PAPER, read_preset
     from dist_alexnet.resolve import resolve
@@ -88,6 +88,7 @@ def _settle(data: Path, typed: list[str], threads: list[int]) -> "tuple[ImageSet
     images = open_split(data, "train")
     config = resolve(read_preset(PAPER), [f"data.store_size={images.prepared_size or 256}", *typed])
     check_idle(config, typed_keys(typed), [IN_MEASUREMENT])
+    check_sizes(images, config.data.store_size, config.model.image_size)
     config = settle_ranks(replace(config, launch=replace(config.launch, workers=1, name="local")))
     both = config.launch.device == "cuda" and not any(word.startswith("launch.device=") for word in typed)
     devices: list[Literal["cpu", "cuda"]] = ["cpu", "cuda"] if both else ["cuda" if config.launch.device == "cuda" else "cpu"]

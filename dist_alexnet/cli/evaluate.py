@@ -90,7 +90,7 @@ def _run(request: "EvaluationRequest") -> "tuple[PreparedEvaluation, dict[str, A
             raise UsageError(f"no temporary folder can be made ({error.strerror}); set TMPDIR to a folder with room") from None
         try:
             with taken_back_unless_started(directory, fresh=True):
-                prepared = prepare_evaluation(request, directory)
+                prepared = prepare_evaluation(request, directory, _warn)
                 for note in prepared.notes:
                     _warn(f"note: {note}")
                 from dist_alexnet.training.worker import evaluate_rank  # here, for it imports torch

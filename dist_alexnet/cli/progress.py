@@ -13,7 +13,7 @@ Tell = Callable[[int, int | None], None]
 
 @contextmanager
 def progress_bar(label: str, unit: str = "images") -> Iterator[Tell]:
-    """A bar with rate and time left on a terminal; elsewhere a line every half minute, on stderr.
+    """A bar with rate and time left on a terminal; elsewhere a line at the start, and one every half minute, on stderr.
 
     Takes how many are done, and how many there are: None while they are being looked for.
     """
@@ -51,6 +51,7 @@ def _lines(label: str, unit: str) -> Tell:
         now = time.monotonic()
         if first < 0:
             started, told, first = now, now, done
+            print(f"{label} ...", file=sys.stderr)
         if now - told >= LINE_S and done > first:
             told, rate = now, (done - first) / (now - started)
             left = f" of {total:,}, {_rate(rate)} {unit}/s, {_time((total - done) / rate)} left" if total is not None else ""

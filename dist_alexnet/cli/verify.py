@@ -47,7 +47,11 @@ def verify(
     folder = (out or Path("runs") / f"verify-{time.strftime('%Y%m%d-%H%M%S')}").absolute()
     if out and folder.exists() and any(folder.iterdir()) and not (folder / "certificate.json").exists():
         raise UsageError(f"--out {out}: there are other things in it; type a new folder, or that of a certificate")
-    prepared = prepare(preset, [f"train.dtype={dtype}", *typed], strategies, gpus, steps, folder.parent)
+
+    def warn(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    prepared = prepare(preset, [f"train.dtype={dtype}", *typed], strategies, gpus, steps, folder.parent, warn)
     from dist_alexnet.verify import certificate
     from dist_alexnet.verify.run import run_cases
 

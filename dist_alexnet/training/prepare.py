@@ -89,7 +89,7 @@ def prepare(request: Request, tell: Callable[[str], None] = lambda line: None) -
     launcher = make_launcher(config)
     plan(with_generated_classes(config))  # refuses what the strategy cannot do
     launcher.validate()
-    data, train, val = open_sets(config, request.output_dir)
+    data, train, val = open_sets(config, request.output_dir, tell=tell)
     batch = config.train.global_batch
     if len(train) < batch:
         raise UsageError(f"{data} has {len(train)} training images, fewer than one batch of {batch}; type -b {len(train)} or less")
@@ -171,9 +171,12 @@ def _check_name(directory: RunDirectory, request: Request, checkpoint: Path | No
 
 
 def open_sets(
-    config: Config, output_dir: Path, instead: str = "--output-dir with a folder you can write to"
+    config: Config,
+    output_dir: Path,
+    instead: str = "--output-dir with a folder you can write to",
+    tell: Callable[[str], None] = lambda line: None,
 ) -> tuple[Path, ImageSet, ImageSet]:
-    """Folder, training and validation images; generated under `output_dir` where the configuration names none.
+    """Folder, training and validation images; generated under `output_dir` where the configuration names none. `tell` hears which.
 
     Raises:
         UsageError: they cannot be opened, or not be written; in the second case says to type `instead`.
@@ -182,11 +185,14 @@ def open_sets(
         settings = config.data.synth
         folder = output_dir / SYNTH_FOLDER / "synth-{classes}-{train}-{val}-{seed}".format(**asdict(settings))
         try:
+            if not folder.exists():
+                tell(f"drawing {settings.train + settings.val:,} images")
             synth.ensure(folder, settings)
         except OSError as error:
             raise UsageError(f"cannot write {folder}: {error.strerror}; type {instead}") from None
     else:
         folder = Path(config.data.path).absolute()
+        tell(f"looking for images in {config.data.path}")
     train, val = open_data(folder)
     check_sizes(train, config.data.store_size, config.model.image_size)
     Crops.of(config.data, train, config.model.image_size)  # refuses means that are not to be had

@@ -1,6 +1,6 @@
 """What can be refused of an evaluation is refused here, before a process or a minute is spent."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -40,8 +40,10 @@ class PreparedEvaluation:
     notes: Sequence[str]  # what makes its numbers others than those of the training run, a line each
 
 
-def prepare_evaluation(request: EvaluationRequest, directory: RunDirectory) -> PreparedEvaluation:
-    """A job for `evaluate_rank`, configured as the run that wrote the first checkpoint, with overrides.
+def prepare_evaluation(
+    request: EvaluationRequest, directory: RunDirectory, tell: Callable[[str], None] = lambda line: None
+) -> PreparedEvaluation:
+    """A job for `evaluate_rank`, configured as the run that wrote the first checkpoint, with overrides. `tell` hears what is being done.
 
     Raises:
         UsageError: it cannot be done as asked.
@@ -54,6 +56,7 @@ def prepare_evaluation(request: EvaluationRequest, directory: RunDirectory) -> P
     check_averaging(checkpoints, request.overrides)
     if config.data.path is not None:
         check_there(Path(config.data.path).absolute())
+    tell(f"{len(checkpoints)} checkpoint(s), {config.strategy.name}: loading PyTorch")
     from dist_alexnet.parallel.explain import plan  # from here on with torch, which takes seconds to import
 
     config = settle_ranks(config)
@@ -62,11 +65,12 @@ def prepare_evaluation(request: EvaluationRequest, directory: RunDirectory) -> P
     launcher.validate()
     in_a_run = checkpoints[0].parent.name == "checkpoints"
     folder = checkpoints[0].parent.parent.parent if in_a_run else OUTPUT_DIR.absolute()
-    data, train, val = open_sets(config, folder, instead="--data with the set to evaluate on; `data synth` makes one anywhere")
+    data, train, val = open_sets(config, folder, "--data with the set to evaluate on; `data synth` makes one anywhere", tell)
     config = settle_classes(config, train, data)
     for checkpoint in dict.fromkeys(checkpoints):
         check_same_network(config, checkpoint, train)
     directory.create()
+    tell(f"evaluating on {len(val):,} images, {config.launch.ranks} rank(s)")
     job = EvaluationJob(config, directory, data, checkpoints, request.views, request.confusion)
     notes = [difference for checkpoint in dict.fromkeys(checkpoints) if (difference := other_mean(config, checkpoint, train))]
     return PreparedEvaluation(job, launcher, train.classes, val.class_names, notes)

@@ -27,7 +27,15 @@ class Prepared:
     launch: Callable[[Config], Launcher]
 
 
-def prepare(preset: str | None, overrides: Sequence[str], strategies: str, gpus: str, steps: int, output_dir: Path) -> Prepared:
+def prepare(
+    preset: str | None,
+    overrides: Sequence[str],
+    strategies: str,
+    gpus: str,
+    steps: int,
+    output_dir: Path,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Prepared:
     """Check everything that can be checked without a process.
 
     Args:
@@ -37,6 +45,7 @@ def prepare(preset: str | None, overrides: Sequence[str], strategies: str, gpus:
         gpus: world sizes, with commas between.
         steps: of the optimizer.
         output_dir: under which images are generated where none are named.
+        tell: hears what is being done.
 
     Raises:
         UsageError: it cannot be done as asked.
@@ -51,17 +60,19 @@ def prepare(preset: str | None, overrides: Sequence[str], strategies: str, gpus:
         raise UsageError("strategy.options belong to one strategy; type --strategies with one name")
     config = resolve(read_preset(preset or QUICKSTART), overrides)
     check_idle(config, typed_keys(overrides), [IN_VERIFICATION])
+    tell(f"{', '.join(names)}: loading PyTorch")
     from dist_alexnet.verify.run import find_cases, steps_config  # from here on with torch, which takes seconds to import
 
     config = settle_ranks(replace(config, launch=replace(config.launch, workers=max(sizes))))
     make_launcher(config).validate()
-    data, train, _ = open_sets(config, output_dir, instead="--out with a folder you can write to")
+    data, train, _ = open_sets(config, output_dir, "--out with a folder you can write to", tell)
     if len(train) < config.train.global_batch:
         raise UsageError(f"{data} has {len(train)} training images, fewer than one batch; type -b {len(train)} or less")
     config = steps_config(settle_classes(config, train, data))
     cases = find_cases(config, names, sizes)
     if all(case.undefined for case in cases):
         raise UsageError(f"nothing to verify: {cases[0].undefined}")
+    tell(f"comparing {sum(not case.undefined for case in cases)} case(s) with one process, {steps} step(s) each")
     return Prepared(config, cases, data, make_launcher)
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -161,13 +162,18 @@ def test_data_synth_and_prepare(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_where_there_is_no_terminal_progress_is_told_in_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = iter([0, 10, 31, 100, 120, 140])
-    monkeypatch.setattr("dist_alexnet.cli.progress.time.monotonic", lambda: next(seconds))
+    monkeypatch.setattr("dist_alexnet.cli.progress.time", SimpleNamespace(monotonic=lambda: next(seconds)))  # of nobody else
     with progress_bar("preparing") as tell:
         for found in (100, 200, 1_281_000):
             tell(found, None)
         for done in (50, 1000, 1250):
             tell(done, 3650)
-    lines = ["looking for photographs: 1,281,000", "preparing: 1,250 of 3,650, 30 images/s, 80 s left"]
+    lines = [
+        "looking for photographs ...",
+        "looking for photographs: 1,281,000",
+        "preparing ...",
+        "preparing: 1,250 of 3,650, 30 images/s, 80 s left",
+    ]
     assert capsys.readouterr().err.splitlines() == lines
 
 

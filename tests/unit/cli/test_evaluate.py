@@ -134,7 +134,7 @@ def test_logs_of_an_evaluation_that_failed_stay_if_they_are_named(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(driver, "execute", fail)
     monkeypatch.setattr(
-        prepare_evaluation, "prepare_evaluation", lambda request, directory: SimpleNamespace(job=None, launcher=None, notes=[])
+        prepare_evaluation, "prepare_evaluation", lambda request, directory, tell: SimpleNamespace(job=None, launcher=None, notes=[])
     )
     with pytest.raises(SystemExit) as ended:
         _run(EvaluationRequest([], []))

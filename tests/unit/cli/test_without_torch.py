@@ -70,6 +70,16 @@ def test_wrong_use_needs_no_torch(words: list[str], message: str, answers: dict[
     assert (code, heavy) == (2, [])
 
 
+def test_verify_says_what_it_compares_before_torch_is_imported(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom dist_alexnet.verify.request import prepare\n"
+        "def tell(line):\n    print(line, 'torch' in sys.modules)\n    sys.exit()\n"
+        "prepare(None, [], 'single,ddp', '1', 1, Path('runs'), tell)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert answer.stdout == "single, ddp: loading PyTorch False\n"
+
+
 def test_train_says_what_it_is_about_to_do_before_torch_is_imported(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom dist_alexnet.training.prepare import Request, prepare\n"

@@ -43,6 +43,13 @@ def test_images_are_generated_where_training_would(tmp_path: Path, preset: str, 
     assert evaluation(tmp_path, [tmp_path / folder]).job.data == prepared.job.data
 
 
+def test_it_is_said_what_is_done(tmp_path: Path, two: list[Path]) -> None:
+    told: list[str] = []
+    shutil.rmtree(tmp_path / "runs" / ".data")
+    prepare_evaluation(EvaluationRequest(two, SINGLE), RunDirectory(tmp_path / "evaluation"), told.append)
+    assert told == ["2 checkpoint(s), single: loading PyTorch", "drawing 48 images", "evaluating on 8 images, 1 rank(s)"]
+
+
 def test_several_are_all_handed_on(tmp_path: Path, two: list[Path]) -> None:
     runs = [checkpoint.parent.parent for checkpoint in two]
     prepared = evaluation(tmp_path, [*runs, two[0]], views=10, confusion=True)
