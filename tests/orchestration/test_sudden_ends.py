@@ -23,6 +23,12 @@ def leftovers(run: Path, temporary: Path) -> list[str]:
     return [path.name for folder in (run, temporary) for path in folder.iterdir() if path.name.startswith((".ray-", "ray-", "stop"))]
 
 
+def writer_of(run: "subprocess.Popen[str]", log: Path) -> int:
+    """The first process of a run that has this file open."""
+    started = map(int, subprocess.check_output(["pgrep", "-s", str(run.pid)], text=True).split())
+    return next(pid for pid in started if log in [Path(os.readlink(opened)) for opened in Path(f"/proc/{pid}/fd").iterdir()])
+
+
 def test_a_dead_process_of_ray_is_named_and_nothing_is_left(workplace: Path, temporary: Path) -> None:
     """By itself Ray waits for a minute, and then aborts its driver."""
     folder = workplace / "runs" / "no-gcs"
@@ -57,9 +63,9 @@ def test_a_stopped_rank_under_ray_is_named_with_the_setting(workplace: Path, tem
     folder = workplace / "runs" / "silent-under-ray"
     run = begin(workplace, folder.name, "--launcher", "ray", "launch.timeout_s=5", temporary=temporary)
     wait_until(run, lambda: has_logged(folder, '"step": 2,'))
-    os.kill(int(subprocess.check_output(["pgrep", "-s", str(run.pid), "ray::"], text=True).split()[-1]), signal.SIGSTOP)
+    os.kill(writer_of(run, folder / "logs" / "rank_1.log"), signal.SIGSTOP)
     output = run.communicate(timeout=120)[0]
     assert run.returncode == 1
-    assert "did not answer for 5 s (launch.timeout_s)" in output
+    assert "error: rank 1 did not answer for 5 s (launch.timeout_s)" in output
     assert left_of(run) == []
     assert leftovers(folder, temporary) == []
