@@ -31,8 +31,11 @@ def print_plan(plan: Plan) -> None:
     if any(layer.exchange for layer in plan.layers):
         console.print(f"Per image, over all ranks: {_per_image(plan)}.")
     block = "float32 on the CPU" if plan.fused_block else "CUDA or float64"
-    console.print(f"\nMemory per rank in MiB ({block}; without images and messages)", soft_wrap=True)
+    console.print(f"\nA step keeps in memory, per rank in MiB ({block})", soft_wrap=True)
     console.print(_memory(plan))
+    if all(group.resident for group in plan.groups):
+        console.print("\nReserve for the process of a rank, in MiB (right within about a fifth)")
+        console.print(_resident(plan))
     if len(plan.rows) == 1:
         console.print("\nA step sends nothing.")
     for groups in (sequences := _same_sequence(plan.groups)):
@@ -112,6 +115,18 @@ def _memory(plan: Plan) -> Table:
     lines = {
         ranks_text(group.ranks): [f"{group.rows:,}", *(f"{getattr(group.memory, kind) / MIB:,.1f}" for kind in kinds)]
         for group in plan.groups
+    }
+    for ranks in _shortened(list(lines), MOST_GROUPS):
+        table.add_row(ranks, *lines.get(ranks, []))
+    return table
+
+
+def _resident(plan: Plan) -> Table:
+    headings = {"a step": "step", "validation, checkpoint": "validation_and_checkpoint"}
+    headings = {"libraries": "libraries", "a step": "step", "images": "images", "working": "working"} | headings | {"total": "total"}
+    table = _table({"ranks": "left", **dict.fromkeys(headings, "right")})
+    lines = {
+        ranks_text(group.ranks): [f"{getattr(group.resident, part) / MIB:,.0f}" for part in headings.values()] for group in plan.groups
     }
     for ranks in _shortened(list(lines), MOST_GROUPS):
         table.add_row(ranks, *lines.get(ranks, []))

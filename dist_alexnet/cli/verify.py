@@ -83,8 +83,8 @@ def _print_table(cases: "list[Case]", folder: Path) -> None:
 
     from dist_alexnet.verify.certificate import COLUMNS, faults, row, undefined
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for heading in COLUMNS:  # 80 cells, if options are short
+    table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False)
+    for heading in COLUMNS:
         is_text = heading in ("strategy", "verdict")
         table.add_column(heading, justify="left" if is_text else "right", no_wrap=heading != "strategy", overflow="fold")
     for case in cases:

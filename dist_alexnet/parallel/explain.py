@@ -12,6 +12,7 @@ from dist_alexnet.parallel.exchange import Exchange
 from dist_alexnet.parallel.memory import Memory, memory
 from dist_alexnet.parallel.placement import interval, length
 from dist_alexnet.parallel.predict import Collective
+from dist_alexnet.parallel.resident import Resident, resident
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.traffic import Bytes, Direction, Traffic
 from dist_alexnet.parallel.world import World
@@ -69,7 +70,8 @@ class RankGroup:
     ranks: list[int]
     rows: int
     parameters: int  # kept
-    memory: Memory
+    memory: Memory  # during a step
+    resident: Resident | None  # of the whole process; None on a CUDA device, where it has not been measured
     collectives: list[Message]  # of a step, in order
 
 
@@ -92,6 +94,8 @@ class Plan:
         described = asdict(self)
         for group, shown in zip(self.groups, described["groups"], strict=True):
             shown["memory"]["total"] = group.memory.total
+            if group.resident:
+                shown["resident"]["total"] = group.resident.total
         return described
 
 
@@ -116,8 +120,10 @@ def plan(config: Config) -> Plan:
     kept = [{layer.name: _stored(strategy, layer) for layer in first.layers} for strategy in ranks]
     rows = [length(strategy.rows(batch)) for strategy in ranks]
     parameters = [sum(layer.parameters // layer.out_channels * length(k[layer.name]) for layer in first.layers) for k in kept]
-    fused = config.launch.device != "cuda" and config.train.dtype == "float32"
+    on_cpu = config.launch.device != "cuda"
+    fused = on_cpu and config.train.dtype == "float32"
     memories = [memory(strategy, batch, fused) for strategy in ranks]
+    residents = [resident(strategy, batch, kept) if on_cpu else None for strategy, kept in zip(ranks, memories, strict=True)]
     traffic = _traffic(sent)
     per_image = traffic.as_dict(scale=batch)
     return Plan(
@@ -128,7 +134,7 @@ def plan(config: Config) -> Plan:
         rows=rows,
         parameters=parameters,
         layers=[_layer_plan(layer, ranks, sent, per_image.get(layer.name, {})) for layer in first.layers],
-        groups=_groups(rows, parameters, memories, sent),
+        groups=_groups(rows, parameters, memories, residents, sent),
         exchange_bytes_per_step=traffic.as_dict(),
     )
 
@@ -163,15 +169,17 @@ def _exchange(layer: Layer, strategy: Strategy) -> InputExchange | None:
     return InputExchange("rows", exchange.axis, None, *kinds)
 
 
-def _groups(rows: list[int], parameters: list[int], memories: list[Memory], sent: Sequence[list[Collective]]) -> list[RankGroup]:
+def _groups(
+    rows: list[int], parameters: list[int], memories: list[Memory], residents: list[Resident | None], sent: Sequence[list[Collective]]
+) -> list[RankGroup]:
     alike: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for rank, messages in enumerate(sent):
-        alike[rows[rank], parameters[rank], memories[rank], tuple(messages)].append(rank)
+        alike[rows[rank], parameters[rank], memories[rank], residents[rank], tuple(messages)].append(rank)
     groups = []
     for ranks in alike.values():
         one = ranks[0]
         described = [Message(m.name, m.kind, m.direction, m.axes, _number(m.sent), m.times) for m in sent[one]]
-        groups.append(RankGroup(ranks, rows[one], parameters[one], memories[one], described))
+        groups.append(RankGroup(ranks, rows[one], parameters[one], memories[one], residents[one], described))
     return groups
 
 

@@ -51,7 +51,7 @@ def memory(tables: Tables, global_batch: int, fused: bool) -> Memory:
         global_batch: images of a step.
         fused: ReLU, LRN and pooling are one op, as in float32 on the CPU.
     """
-    stored, whole = _bytes(tables, tables.stored), _bytes(tables, tables.placement)
+    stored, whole = parameter_bytes(tables, tables.stored), parameter_bytes(tables, tables.placement)
     missing = [used - kept for used, kept in zip(whole, stored, strict=True)]
     at_once = tables.gathered_layers
     # Gradients are scattered with the last microbatch; until then they add up whole.
@@ -60,7 +60,7 @@ def memory(tables: Tables, global_batch: int, fused: bool) -> Memory:
         weights=sum(stored),
         gathered=max(sum(missing[first : first + at_once]) for first in range(len(missing))),
         gradients=sum(whole if gathers_gradients else stored),
-        momentum=sum(_bytes(tables, tables.momentum)) if tables.config.train.momentum else 0,
+        momentum=sum(parameter_bytes(tables, tables.momentum)) if tables.config.train.momentum else 0,
         activations=sum(kept_bytes(tables, layer, global_batch, fused) for layer in tables.layers),
     )
 
@@ -115,7 +115,7 @@ def _read_as_it_is(tables: Tables, layer: Layer) -> bool:
     return exchange is None or tables.mesh[exchange.axis] == 1
 
 
-def _bytes(tables: Tables, placement: Callable[[Layer], Mapping[str, Placement]]) -> list[int]:
+def parameter_bytes(tables: Tables, placement: Callable[[Layer], Mapping[str, Placement]]) -> list[int]:
     """By layer, of the parameters that lie here under a placement."""
     held = (length(interval(layer.out_channels, placement(layer), tables.mesh, tables.coordinate)) for layer in tables.layers)
     return [

@@ -1,0 +1,77 @@
+"""What the process of a rank takes of a machine's memory on the CPU: what must be reserved for it in a container or a batch job.
+
+What the strategy's tables say (`memory.py`, to the byte) is the smaller half. The rest is said here part by part: computed where it can be,
+else after what was measured part by part in ranks of the full network (docs/operations.md; torch 2.14, glibc, 2026-11). Nothing that has
+been freed goes back to the system (`training/allocator.py`), so the parts add up though they are not needed at the same time.
+"""
+
+import math
+from dataclasses import dataclass, fields
+
+from dist_alexnet.parallel.memory import Memory, parameter_bytes
+from dist_alexnet.parallel.placement import length
+from dist_alexnet.parallel.predict import Collective
+from dist_alexnet.parallel.tables import Tables
+
+LIBRARIES = 720 * 2**20  # resident once a rank has joined the others: torch 2.14 as built for CUDA, pyarrow, numba and DALI
+OPERATORS = 120 * 2**20  # compiled loops, threads and what operators cache, whatever the size of the network
+MAPS_AT_WORK = 2  # of the largest feature map: its gradient, and the one that is made from it
+BATCHES_AT_WORK = 2  # of images: one is trained on, one is being cut out
+FLOAT_BYTES = 4
+CHANNELS = 3
+
+
+@dataclass(frozen=True)
+class Resident:
+    """Bytes of a machine's memory that a rank on the CPU takes at most, by what takes them."""
+
+    libraries: int
+    step: int  # weights, gradients, momentum, activations: the total of `Memory`
+    images: int  # batches that are trained on, cut out or decoded ahead
+    working: int  # what operators and messages need while they run
+    validation_and_checkpoint: int  # above what the activations leave free by then
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(getattr(self, field.name) for field in fields(self))
+
+
+def resident(tables: Tables, global_batch: int, step: Memory) -> Resident:
+    """Memory of the process of the rank that `tables` looks from.
+
+    Args:
+        tables: of any rank.
+        global_batch: images of a step.
+        step: what this rank keeps during a step.
+    """
+    whole_tensor = max(math.prod(layer.weight_shape) for layer in tables.layers) * tables.item_bytes
+    batch = length(tables.rows(global_batch)) * CHANNELS * tables.config.model.image_size**2 * FLOAT_BYTES
+    images = batch * (tables.config.data.prefetch + BATCHES_AT_WORK)
+    return Resident(
+        libraries=LIBRARIES,
+        step=step.total,
+        images=images,
+        # Initial weights are drawn whole, then cut.
+        working=OPERATORS + whole_tensor + MAPS_AT_WORK * _largest_map(tables, global_batch) + _buffers(tables, global_batch),
+        # Both sets of images are kept ready, and a checkpoint collects one tensor at a time.
+        validation_and_checkpoint=max(0, images + whole_tensor - step.activations),
+    )
+
+
+def _largest_map(tables: Tables, global_batch: int) -> int:
+    rows = -(-tables.computed_rows(global_batch) // tables.microbatches)
+    return max(rows * length(tables.outputs(layer)) * layer.output_size**2 for layer in tables.layers) * tables.item_bytes
+
+
+def _buffers(tables: Tables, global_batch: int) -> int:
+    """In which weights and gradients travel, whole at their end."""
+    sent = [message for message in tables.collectives(global_batch) if message.name in ("weights", "gradients")]
+    once = [message for message in sent if message.name == "gradients" or message.direction == "forward"]
+    return min(sum(_carried(message, tables) for message in once), 2 * sum(parameter_bytes(tables, tables.placement)))
+
+
+def _carried(message: Collective, tables: Tables) -> int:
+    ranks = math.prod(tables.mesh[axis] for axis in message.axes)
+    passes = 2 if message.kind == "all-reduce" else message.times
+    return int(message.sent * ranks / (ranks - 1) / passes)
