@@ -35,7 +35,8 @@ def measure(case: tuple[str, int, int], folder: Path) -> dict[str, Any]:
     _dist_alexnet("train", *settings, *DATA, "--launcher", "local", "--max-steps", "4", "--name", name, folder=folder)
     took = json.loads((folder / "runs" / name / "summary.json").read_text())["peak_memory_bytes"]
     said = max((group["resident"] for group in plan["groups"]), key=lambda resident: resident["total"])
-    return {"strategy": strategy, "ranks": ranks, "batch": batch, "measured": took, "said": said, "ratio": said["total"] / took}
+    in_mib = {part: round(size / MIB) for part, size in said.items()}
+    return {"strategy": strategy, "ranks": ranks, "batch": batch, "measured_mib": round(took / MIB), "said_mib": in_mib}
 
 
 def _dist_alexnet(*arguments: str, folder: Path) -> str:
@@ -47,16 +48,12 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    rows = []
+    before, rows = environment(), []
     with tempfile.TemporaryDirectory(prefix="memory-") as folder:
         for case in CASES:
             rows.append(row := measure(case, Path(folder)))
-            parts = " ".join(f"{part} {size / MIB:5.0f}" for part, size in row["said"].items())
-            print(
-                f"{row['strategy']:16}{row['ranks']} ranks, batch {row['batch']:3}: measured {row['measured'] / MIB:5.0f}, {parts}",
-                flush=True,
-            )
-    write(options.out, {"environment": environment(), "rows": rows})
+            print(json.dumps(row), flush=True)
+    write({"environment": before, "rows": rows}, options.out)
 
 
 if __name__ == "__main__":
