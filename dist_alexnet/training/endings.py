@@ -13,6 +13,9 @@ from dist_alexnet.training.writable import probe, remedy
 SHOWN_WAIT_S = 90.0  # for a file that another node wrote to be seen here: an NFS client keeps for up to 60 s that there was none
 SHOWN_POLL_S = 0.5
 
+# Whose message says all; a line break in it is of a name. Of others the first line is shown, and the log has the rest.
+WHOLE = (NonFiniteLoss.__name__, UsageError.__name__, TooManyBadImages.__name__)
+
 
 def read_summary(directory: RunDirectory) -> dict[str, Any]:
     """What rank 0 left, which may take its time over a network file system (TrainingFailed: it never came)."""
@@ -69,12 +72,11 @@ def _explain_launcher(error: BaseException, directory: RunDirectory) -> BaseExce
 
 
 def _explain_rank(failure: RankFailure, directory: RunDirectory, saves: bool) -> TrainingFailed:
-    told = f"rank {failure.rank} failed: {_first_line(failure.message) or failure.kind}"  # all of it is in the log
-    if failure.kind == TooManyBadImages.__name__ and saves:
-        return TrainingFailed(f"{told}, then --resume auto")
-    if failure.kind in (NonFiniteLoss.__name__, UsageError.__name__, TooManyBadImages.__name__):  # its message says all
-        return TrainingFailed(told)
-    return TrainingFailed(f"{told}; its log: {directory.log(failure.rank)}")
+    name = f"rank {failure.rank} failed: "
+    if failure.kind in WHOLE:
+        again = ", then --resume auto" if failure.kind == TooManyBadImages.__name__ and saves else ""
+        return TrainingFailed(f"{name}{failure.message}{again}")
+    return TrainingFailed(f"{name}{_first_line(failure.message) or failure.kind}; its log: {directory.log(failure.rank)}")
 
 
 def _first_line(text: str) -> str:

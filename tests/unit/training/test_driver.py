@@ -121,9 +121,10 @@ def test_a_signal_that_is_sent_twice_asks_once(tmp_path: Path) -> None:
 def test_only_what_saves_checkpoints_can_be_resumed(tmp_path: Path, saves: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = RunDirectory(tmp_path / "run")
     directory.create()
-    RankFailure.record(directory, 0, TooManyBadImages("x.jpg: gone; type a larger data.max_bad"))
+    message = "a\nb.jpg: gone; type a larger data.max_bad"  # the line break is of the name, and escaped where it is shown
+    RankFailure.record(directory, 0, TooManyBadImages(message))
     rest = ", then --resume auto" if saves else ""
-    assert str(endings.explain(Exception(), directory, LAUNCH, saves)) == f"rank 0 failed: x.jpg: gone; type a larger data.max_bad{rest}"
+    assert str(endings.explain(Exception(), directory, LAUNCH, saves)) == f"rank 0 failed: {message}{rest}"
     monkeypatch.setattr(writable.tempfile, "TemporaryFile", full)
     rest = "--resume auto" if saves else "run this again"
     told = str(endings.explain(Exception(), directory, LAUNCH, saves))
