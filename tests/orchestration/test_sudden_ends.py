@@ -47,7 +47,7 @@ def test_a_dead_process_of_ray_is_named_and_nothing_is_left(workplace: Path, tem
 def test_what_a_killed_driver_left_the_next_run_removes(workplace: Path, temporary: Path) -> None:
     folder = workplace / "runs" / "killed-under-ray"
     run = begin(workplace, folder.name, "--launcher", "ray", temporary=temporary)
-    wait_until(run, lambda: has_logged(folder, '"step": 2,'))
+    wait_until(run, lambda: has_logged(folder, '"kind": "checkpoint"'))
     run.kill()
     run.communicate()
     assert leftovers(folder, temporary)
