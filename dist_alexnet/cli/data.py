@@ -8,7 +8,7 @@ import typer
 
 from dist_alexnet.cli import data_bench, data_stats, options
 from dist_alexnet.cli.progress import progress_bar
-from dist_alexnet.cli.shown import shown
+from dist_alexnet.cli.shown import say, shown
 from dist_alexnet.config import UsageError
 from dist_alexnet.json_text import to_json
 
@@ -57,7 +57,8 @@ def prepare(
     from dist_alexnet.data.sources.open import check_source
 
     check_source(source)
-    from dist_alexnet.data.photograph import Storage  # from here on with torch, which takes seconds to import
+    say(f"{source}: loading PyTorch")
+    from dist_alexnet.data.photograph import Storage
     from dist_alexnet.data.prepare import QUARANTINE
     from dist_alexnet.data.prepare import prepare as write
 

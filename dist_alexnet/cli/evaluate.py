@@ -12,7 +12,7 @@ import typer
 
 from dist_alexnet.cli import options
 from dist_alexnet.cli.class_report import CLASS_COLUMNS, CONFUSION_COLUMNS, check_files, class_rows, confusion_rows, worst_classes, write
-from dist_alexnet.cli.shown import mean_loss, shown
+from dist_alexnet.cli.shown import mean_loss, say, shown
 from dist_alexnet.config import UsageError
 from dist_alexnet.json_text import to_json
 from dist_alexnet.surroundings import check_alone
@@ -90,13 +90,13 @@ def _run(request: "EvaluationRequest") -> "tuple[PreparedEvaluation, dict[str, A
             raise UsageError(f"no temporary folder can be made ({error.strerror}); set TMPDIR to a folder with room") from None
         try:
             with taken_back_unless_started(directory, fresh=True):
-                prepared = prepare_evaluation(request, directory, _warn)
+                prepared = prepare_evaluation(request, directory, say)
                 for note in prepared.notes:
-                    _warn(f"note: {note}")
+                    say(f"note: {note}")
                 from dist_alexnet.training.worker import evaluate_rank  # here, for it imports torch
 
                 function = partial(evaluate_rank, prepared.job)
-                summary, _ = execute(function, directory, prepared.launcher, lambda record: None, _warn, saves=False)
+                summary, _ = execute(function, directory, prepared.launcher, lambda record: None, say, saves=False)
         except TrainingFailed as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(error.exit_code)
@@ -121,7 +121,3 @@ def _text(result: dict[str, Any]) -> str:
     if result["bad_images"]:
         lines.append(f"{result['bad_images']:,} images could not be decoded and are left out, the first: {result['bad_image_names'][0]}")
     return "\n".join(map(shown, [*lines, *worst_classes(result.get("per_class", []))]))
-
-
-def _warn(line: str) -> None:
-    print(shown(line), file=sys.stderr)

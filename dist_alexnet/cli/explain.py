@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from dist_alexnet.cli import options
+from dist_alexnet.cli.shown import say
 from dist_alexnet.config import UsageError
 from dist_alexnet.json_text import to_json
 
@@ -38,7 +39,8 @@ def explain(
     from dist_alexnet.resolve import resolve
 
     config = resolve(read_preset(preset or PAPER), typed)
-    from dist_alexnet.parallel.explain import plan, with_generated_classes  # from here on with torch, which takes seconds to import
+    say(f"{config.strategy.name}, {preset or PAPER}: loading PyTorch")
+    from dist_alexnet.parallel.explain import plan, with_generated_classes
 
     described = plan(with_generated_classes(config))
     if as_json or format is Format.json:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dist_alexnet.cli import options, output
-from dist_alexnet.cli.shown import shown
+from dist_alexnet.cli.shown import say
 from dist_alexnet.surroundings import check_alone
 
 
@@ -41,7 +41,7 @@ def train(
     output.Outlet.needed = False  # what becomes of the run is in its folder
     from dist_alexnet.training.prepare import Request, prepare
 
-    prepared = prepare(Request(preset, typed, output_dir, name, resume), lambda line: print(shown(line), file=sys.stderr, flush=True))
+    prepared = prepare(Request(preset, typed, output_dir, name, resume), say)
     from dist_alexnet.cli.again import resume_command
     from dist_alexnet.cli.report import RunReport
     from dist_alexnet.training.driver import execute
@@ -60,7 +60,7 @@ def train(
     except TrainingFailed as error:
         report.failure(error)
         if job.directory.path.exists():
-            print(shown(f"to go on: {again}"), file=sys.stderr)
+            say(f"to go on: {again}")
         sys.exit(error.exit_code)
     report.result(summary, job.directory.path)
     if exit_code:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dist_alexnet.cli import options
-from dist_alexnet.cli.shown import shown
+from dist_alexnet.cli.shown import say, shown
 from dist_alexnet.config import UsageError
 from dist_alexnet.json_text import to_json
 from dist_alexnet.surroundings import check_alone
@@ -48,10 +48,7 @@ def verify(
     if out and folder.exists() and any(folder.iterdir()) and not (folder / "certificate.json").exists():
         raise UsageError(f"--out {out}: there are other things in it; type a new folder, or that of a certificate")
 
-    def warn(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
-
-    prepared = prepare(preset, [f"train.dtype={dtype}", *typed], strategies, gpus, steps, folder.parent, warn)
+    prepared = prepare(preset, [f"train.dtype={dtype}", *typed], strategies, gpus, steps, folder.parent, say)
     from dist_alexnet.verify import certificate
     from dist_alexnet.verify.run import run_cases
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 HEAVY = ("torch", "ray", "nvidia.dali", "numba")
 ASKED = """
@@ -88,3 +89,15 @@ def test_train_says_what_it_is_about_to_do_before_torch_is_imported(tmp_path: Pa
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert answer.stdout == "ddp, quickstart: loading PyTorch False\n"
+
+
+@pytest.mark.parametrize("words", [["explain"], ["data", "prepare", "photographs", "prepared"]])
+def test_a_line_comes_before_torch_is_imported(words: list[str], tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        (tmp_path / "photographs" / split / "cat").mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "photographs" / split / "cat" / "1.jpg")
+    command = [sys.executable, "-X", "importtime", "-m", "dist_alexnet", *words]  # a line on stderr when a module has been imported
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stderr.splitlines()
+    said = next(number for number, line in enumerate(printed) if line.endswith(": loading PyTorch"))
+    torch = next(number for number, line in enumerate(printed) if line.endswith(" torch"))
+    assert said < torch
