@@ -1,6 +1,7 @@
 """Runs in the background, to be disturbed."""
 
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -20,7 +21,14 @@ def begin(workplace: Path, name: str, *arguments: str, temporary: Path) -> "subp
     command = [sys.executable, "-m", "dist_alexnet", "train", "-c", "tiny.yaml", "--name", name, "train.epochs=1000", *arguments]
     environment = {**os.environ, "TMPDIR": str(temporary)}
     return subprocess.Popen(
-        command, cwd=workplace, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command,
+        cwd=workplace,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # the tests may run under nohup, which a run heeds
     )
 
 
