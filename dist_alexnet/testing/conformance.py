@@ -101,7 +101,8 @@ def verdicts(ranks: int, configs: Sequence[Config]) -> list[Verdict]:
 def save_checkpoints(world: World, folder: Path, configs: Mapping[str, Config]) -> None:
     """Write a checkpoint under each configuration, with tensors that `expected_tensor` knows; every rank of the world calls it."""
     for name, config in configs.items():
-        strategy, network, optimizer = _share(config, world)
+        strategy = connect_strategy(config, world)
+        network, optimizer = _share(strategy)
         _evaluate_one_image(strategy, network)
         for tensor_name, tensor in canonical_tensors(strategy, network, optimizer).items():
             tensor.copy_(_expected(tensor_name, tensor, strategy))
@@ -113,8 +114,9 @@ def wrong_tensors(world: World, folders: Sequence[Path], configs: Sequence[Confi
     """Load every checkpoint under every configuration; what does not come back bit by bit. Every rank of the world calls it."""
     wrong = []
     for config in configs:
+        strategy = connect_strategy(config, world)  # once: its process groups take longer than a load
         for folder in folders:
-            strategy, network, optimizer = _share(config, world)
+            network, optimizer = _share(strategy)
             load_tensors(folder, strategy, network, optimizer)
             for name, tensor in canonical_tensors(strategy, network, optimizer).items():
                 if not torch.equal(tensor, _expected(name, tensor, strategy)):
@@ -122,11 +124,10 @@ def wrong_tensors(world: World, folders: Sequence[Path], configs: Sequence[Confi
     return wrong
 
 
-def _share(config: Config, world: World) -> tuple[Strategy, Network, VelocitySGD]:
-    strategy = connect_strategy(config, world)
+def _share(strategy: Strategy) -> tuple[Network, VelocitySGD]:
     network = strategy.build()
     strategy.parallelize(network)
-    return strategy, network, VelocitySGD(strategy.updated(network), config.train)
+    return network, VelocitySGD(strategy.updated(network), strategy.config.train)
 
 
 def _evaluate_one_image(strategy: Strategy, network: Network) -> None:

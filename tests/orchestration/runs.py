@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 WAIT_S = 200  # two cores that others use, too
+BEGUN: "list[subprocess.Popen[str]]" = []
 LISTENS = "0A"  # in /proc/net/tcp
 
 
@@ -20,7 +21,7 @@ def begin(workplace: Path, name: str, *arguments: str, temporary: Path) -> "subp
     """Start a training that goes on until somebody ends it, at the head of a process group of its own."""
     command = [sys.executable, "-m", "dist_alexnet", "train", "-c", "tiny.yaml", "--name", name, "train.epochs=1000", *arguments]
     environment = {**os.environ, "TMPDIR": str(temporary)}
-    return subprocess.Popen(
+    run = subprocess.Popen(
         command,
         cwd=workplace,
         env=environment,
@@ -30,6 +31,16 @@ def begin(workplace: Path, name: str, *arguments: str, temporary: Path) -> "subp
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # the tests may run under nohup, which a run heeds
     )
+    BEGUN.append(run)
+    return run
+
+
+def end_all() -> None:
+    """Whatever still runs: a test that has failed leaves it, and what comes after would have to share the cores with it."""
+    while BEGUN:
+        if (run := BEGUN.pop()).poll() is None:
+            os.killpg(run.pid, signal.SIGKILL)
+            run.communicate()
 
 
 def wait_until(run: "subprocess.Popen[str]", happened: Callable[[], object]) -> None:
