@@ -83,6 +83,8 @@ def measure(world: World, cases: list[Case]) -> list[tuple[str, int, int]]:
         for dtype, accumulation in (("float32", 1), ("float64", 1), ("float32", 2)):
             if case[0] == "fsdp" and dtype == "float64":
                 continue  # its convolutions are not channels-last, so the plain block has a copy less of its two towers: 2 % of the whole
+            if accumulation > 1 and "microbatches" in dict(case[2]):
+                continue  # refused: both say into how many parts a step is cut
             config = configure(case, dtype, accumulation)
             strategy = connect_strategy(config, world)
             network = strategy.build()

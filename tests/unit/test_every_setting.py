@@ -56,7 +56,7 @@ def test_every_setting_is_read_somewhere() -> None:
 @pytest.mark.parametrize(
     ("reading", "setting"),
     [
-        ("config.prefetch", "data.prefetch"),
+        (".prefetch", "data.prefetch"),  # by the loader, and by what is said of memory
         ("train.keep_checkpoints", "train.keep_checkpoints"),
         ("config.color_std", "augment.color_std"),
         ("config.std", "data.std"),
