@@ -12,7 +12,7 @@ train: $(VENV)/.ready
 	$(BIN)/dist-alexnet train --strategy channel_split --gpus 2
 
 test: $(VENV)/.ready
-	@echo "collecting the tests, which loads PyTorch; then they take about 20 minutes on two cores"
+	@echo "collecting the tests, which loads PyTorch; then they take 20 to 30 minutes on two cores"
 	$(BIN)/pytest
 
 slow: $(VENV)/.ready

@@ -71,24 +71,20 @@ def test_wrong_use_needs_no_torch(words: list[str], message: str, answers: dict[
     assert (code, heavy) == (2, [])
 
 
-def test_verify_says_what_it_compares_before_torch_is_imported(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("module", "call", "said"),
+    [
+        ("dist_alexnet.verify.request", "prepare(None, [], 'single,ddp', '1', 1, Path('runs'), tell)", "single, ddp"),
+        ("dist_alexnet.training.prepare", "prepare(Request('quickstart', ['strategy.name=ddp'], Path('runs')), tell)", "ddp, quickstart"),
+    ],
+)
+def test_what_is_about_to_be_done_is_said_before_torch_is_imported(module: str, call: str, said: str, tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom pathlib import Path\nfrom dist_alexnet.verify.request import prepare\n"
-        "def tell(line):\n    print(line, 'torch' in sys.modules)\n    sys.exit()\n"
-        "prepare(None, [], 'single,ddp', '1', 1, Path('runs'), tell)"
+        f"import sys\nfrom pathlib import Path\nfrom {module} import *\n"
+        f"def tell(line):\n    print(line, 'torch' in sys.modules)\n    sys.exit()\n{call}"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert answer.stdout == "single, ddp: loading PyTorch False\n"
-
-
-def test_train_says_what_it_is_about_to_do_before_torch_is_imported(tmp_path: Path) -> None:
-    code = (
-        "import sys\nfrom pathlib import Path\nfrom dist_alexnet.training.prepare import Request, prepare\n"
-        "def tell(line):\n    print(line, 'torch' in sys.modules)\n    sys.exit()\n"
-        "prepare(Request('quickstart', ['strategy.name=ddp'], Path('runs')), tell)"
-    )
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert answer.stdout == "ddp, quickstart: loading PyTorch False\n"
+    assert answer.stdout == f"{said}: loading PyTorch False\n"
 
 
 @pytest.mark.parametrize("words", [["explain"], ["data", "prepare", "photographs", "prepared"]])
