@@ -15,7 +15,7 @@ from cluster.apart import Apart
 from cluster.fit import Fit
 from cluster.placement import gpus_per_rank, resources_per_rank, room, total
 from dist_alexnet.config import LaunchConfig, UsageError
-from dist_alexnet.surroundings import check_ranks
+from dist_alexnet.machine.surroundings import check_ranks
 from dist_alexnet.training.job import RunDirectory, TrainingFailed
 from dist_alexnet.training.launcher import Launcher, RankFunction
 from dist_alexnet.training.scratch import scratch

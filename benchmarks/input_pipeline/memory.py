@@ -20,7 +20,7 @@ from dist_alexnet.data.image_set import open_split
 from dist_alexnet.data.index import Index, read_index
 from dist_alexnet.data.loader import Loader
 from dist_alexnet.data.shards import shard_path, write_shard
-from dist_alexnet.training.allocator import keep_freed_memory
+from dist_alexnet.machine.allocator import keep_freed_memory
 
 BATCH, SHARD = 128, 4096
 

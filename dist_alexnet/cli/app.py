@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from dist_alexnet import __version__, surroundings
+from dist_alexnet import __version__
 from dist_alexnet.cli import config, data, evaluate, explain, output, train, verify
 from dist_alexnet.cli.shown import shown
 from dist_alexnet.config import UsageError
+from dist_alexnet.machine import surroundings
 
 app = typer.Typer(
     help="One AlexNet, many ways to spread it: train, compare and explain the network of 2012.",

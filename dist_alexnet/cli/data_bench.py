@@ -10,9 +10,9 @@ from dist_alexnet.cli import options
 from dist_alexnet.cli.progress import progress_bar
 from dist_alexnet.cli.shown import shown
 from dist_alexnet.config import UsageError
-from dist_alexnet.cores import available_cores
 from dist_alexnet.json_text import to_json
-from dist_alexnet.surroundings import check_docstrings
+from dist_alexnet.machine.cores import available_cores
+from dist_alexnet.machine.surroundings import check_docstrings
 
 if TYPE_CHECKING:
     from dist_alexnet.config import Config
@@ -51,7 +51,7 @@ def bench(
     check_docstrings()
     from dist_alexnet.data.bench import measure  # from here on with torch, which takes seconds to import
     from dist_alexnet.data.image_set import TooManyBadImages
-    from dist_alexnet.training.allocator import keep_freed_memory
+    from dist_alexnet.machine.allocator import keep_freed_memory
 
     if any(config.launch.device == "cpu" for config in configs):
         keep_freed_memory()  # as a rank does

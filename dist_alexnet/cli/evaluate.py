@@ -15,7 +15,7 @@ from dist_alexnet.cli.class_report import CLASS_COLUMNS, CONFUSION_COLUMNS, chec
 from dist_alexnet.cli.shown import mean_loss, say, shown
 from dist_alexnet.config import UsageError
 from dist_alexnet.json_text import to_json
-from dist_alexnet.surroundings import check_alone
+from dist_alexnet.machine.surroundings import check_alone
 
 if TYPE_CHECKING:
     from dist_alexnet.training.prepare_evaluation import EvaluationRequest, PreparedEvaluation

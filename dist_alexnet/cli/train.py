@@ -9,7 +9,7 @@ import typer
 
 from dist_alexnet.cli import options, output
 from dist_alexnet.cli.shown import say
-from dist_alexnet.surroundings import check_alone
+from dist_alexnet.machine.surroundings import check_alone
 
 
 def train(

@@ -11,7 +11,7 @@ from dist_alexnet.cli import options
 from dist_alexnet.cli.shown import say, shown
 from dist_alexnet.config import UsageError
 from dist_alexnet.json_text import to_json
-from dist_alexnet.surroundings import check_alone
+from dist_alexnet.machine.surroundings import check_alone
 
 if TYPE_CHECKING:
     from dist_alexnet.verify.run import Case

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dist_alexnet.compiled import compiled
 from dist_alexnet.data.augment import Augmentation
+from dist_alexnet.machine.compiled import compiled
 
 ONE, TWO, THREE = (
     np.uint64(1),

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dist_alexnet.compiled import compiled
 from dist_alexnet.data.statistics import Statistics
+from dist_alexnet.machine.compiled import compiled
 
 
 @dataclass

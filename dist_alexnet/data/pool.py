@@ -10,8 +10,8 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.cores import available_cores, thread_variables
-from dist_alexnet.surroundings import check_processes
+from dist_alexnet.machine.cores import available_cores, thread_variables
+from dist_alexnet.machine.surroundings import check_processes
 
 Result = TypeVar("Result")
 MAX_WORKERS = 1024  # processes; more is a slip of the keyboard

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dist_alexnet.cores import available_cores
+from dist_alexnet.machine.cores import available_cores
 from dist_alexnet.model import fused_kernels
 from dist_alexnet.model.layers import LRN_K, pooled_size
 from dist_alexnet.model.normalization import check_towers

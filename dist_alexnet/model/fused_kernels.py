@@ -23,7 +23,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from dist_alexnet.compiled import compiled
+from dist_alexnet.machine.compiled import compiled
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]

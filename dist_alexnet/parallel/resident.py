@@ -2,7 +2,7 @@
 
 What the strategy's tables say (`memory.py`, to the byte) is the smaller half. The rest is said here part by part: computed where it can be,
 else after what was measured part by part in ranks of the full network (docs/operations.md; torch 2.14, glibc, 2026-11). Nothing that has
-been freed goes back to the system (`training/allocator.py`), so the parts add up though they are not needed at the same time.
+been freed goes back to the system (`machine/allocator.py`), so the parts add up though they are not needed at the same time.
 """
 
 import math

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import dist_alexnet
-from dist_alexnet.cores import available_cores
+from dist_alexnet.machine.cores import available_cores
 
 SECRET = r"[\w.-]*(?:token|passw(?:or)?d|secret|credential|api_?key|access_?key|signature)[\w.-]*"
 NAMED = re.compile(rf"({SECRET}\s*[=:])[^&]+", re.IGNORECASE)  # a setting, or what a URL asks for

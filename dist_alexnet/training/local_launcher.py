@@ -9,13 +9,13 @@ import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from dist_alexnet.cores import share_of_cores, thread_variables
-from dist_alexnet.surroundings import check_ranks
+from dist_alexnet.machine.cores import share_of_cores, thread_variables
+from dist_alexnet.machine.signals import LEFT_TO_DRIVER, blocked
+from dist_alexnet.machine.surroundings import check_ranks
 from dist_alexnet.training import loopback
 from dist_alexnet.training.fate import die_with_parent
 from dist_alexnet.training.job import RankFailure, RunDirectory, TrainingFailed
 from dist_alexnet.training.launcher import Launcher, RankFunction
-from dist_alexnet.training.signals import LEFT_TO_DRIVER, blocked
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing import PContext, RunProcsResult

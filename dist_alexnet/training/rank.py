@@ -13,12 +13,12 @@ import torch
 import torch.distributed as dist
 
 from dist_alexnet.config import Config
-from dist_alexnet.cores import share_of_cores
+from dist_alexnet.machine.allocator import keep_freed_memory
+from dist_alexnet.machine.cores import share_of_cores
 from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import World
 from dist_alexnet.training.agreement import Agreement
-from dist_alexnet.training.allocator import keep_freed_memory
 from dist_alexnet.training.fingerprint import check_fingerprints, fingerprint
 from dist_alexnet.training.job import RankFailure, RunDirectory
 

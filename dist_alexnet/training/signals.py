@@ -4,20 +4,14 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import resource_tracker
 from types import FrameType
 
+from dist_alexnet.machine.signals import INSISTING, LEFT_TO_DRIVER
 from dist_alexnet.training.job import RunDirectory
 from dist_alexnet.training.launcher import Launcher
 
 REPEAT_S = 0.5  # `timeout` and some batch systems send one signal twice, to the process and to its group: that is not asking twice
 KILL_WAIT_S = 10.0  # for ranks that were killed to end
-
-INSISTING = {signal.SIGINT, signal.SIGTERM, signal.SIGQUIT}  # sent once more they mean: at once
-WARNING = {signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU}  # the end is near; some systems repeat them each second
-# They reach the whole process group, or all processes of a batch job, and it is the driver who asks the ranks to stop: everything that
-# it starts blocks them from its first moment. Those of job control are not among them: Ctrl-Z stops all processes, and `fg` continues them.
-LEFT_TO_DRIVER = INSISTING | WARNING
 
 
 class Signals:
@@ -59,15 +53,3 @@ class Signals:
         now = time.monotonic()
         self._insisted_at = self._insisted_at or now
         return now > self._insisted_at + REPEAT_S
-
-
-@contextmanager
-def blocked() -> Iterator[None]:
-    """Block them in this thread and, inherited, in what it starts, multiprocessing's tracker included, from the first moment."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_DRIVER)
-    resource_tracker.ensure_running()  # now, because its start unblocks two of them again (Python 3.11)
-    signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_DRIVER)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dist_alexnet.training.signals import LEFT_TO_DRIVER
+from dist_alexnet.machine.signals import LEFT_TO_DRIVER
 from tests.orchestration.runs import begin, has_logged, heard_from_afar, left_of, wait_until
 
 # What to set, for there to be such a moment, and how it is seen.

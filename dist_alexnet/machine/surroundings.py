@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.cores import VARIABLES
+from dist_alexnet.machine.cores import VARIABLES
 
 ADDRESS_SPACE_GIB = 11  # 7 are too few for a rank of a tiny network under Ray, most of it never touched (torch 2.14, Ray 2.60, 2026-11)
 OPEN_FILES, GOOD_OPEN_FILES = 128, 4096  # with 2 ranks 64 are too few for Ray, and 200 are enough; each further rank takes a few
@@ -79,7 +79,7 @@ def check_processes() -> None:
         raise UsageError("no temporary folder can be written, neither TMPDIR nor /tmp; set TMPDIR to a folder that can be") from None
     import multiprocessing  # here, for `--help` does not need it
 
-    from dist_alexnet.training.signals import blocked
+    from dist_alexnet.machine.signals import blocked
 
     try:
         with blocked():  # the first of them starts multiprocessing's tracker

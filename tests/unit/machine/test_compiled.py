@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dist_alexnet import compiled as module
-from dist_alexnet.compiled import compiled
+from dist_alexnet.machine import compiled as module
+from dist_alexnet.machine.compiled import compiled
 from tests.unit.full_disk import full_disk
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dist_alexnet import cores
+from dist_alexnet.machine import cores
 
 
 @pytest.fixture(autouse=True)
