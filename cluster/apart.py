@@ -19,7 +19,7 @@ from pathlib import Path
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.machine.signals import LEFT_TO_DRIVER, blocked
-from dist_alexnet.parallel.registry import ROOT
+from dist_alexnet.registry import ROOT
 from dist_alexnet.training.fate import adopt_orphans, die_with_parent
 from dist_alexnet.training.job import TrainingFailed
 

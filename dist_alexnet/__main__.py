@@ -2,7 +2,7 @@
 
 import sys
 
-from dist_alexnet.parallel.registry import search_own_first
+from dist_alexnet.registry import search_own_first
 
 search_own_first(sys.path)
 

@@ -10,11 +10,11 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from dist_alexnet import registry
 from dist_alexnet.config import Config, UsageError
-from dist_alexnet.idle import check_idle
-from dist_alexnet.parallel import registry
-from dist_alexnet.typed import typed
-from dist_alexnet.yaml_text import Plain
+from dist_alexnet.settings.idle import check_idle
+from dist_alexnet.settings.typed import typed
+from dist_alexnet.settings.yaml_text import Plain
 
 
 class _Dumper(yaml.SafeDumper):

@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from dist_alexnet.batch import Batch
 from dist_alexnet.config import UsageError, check_positive
-from dist_alexnet.data.batch import Batch
 from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.network import Network
 from dist_alexnet.parallel.batch_to_model import BatchToModel, Scheme, join_rows

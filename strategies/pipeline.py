@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from dist_alexnet.batch import Batch
 from dist_alexnet.config import UsageError, check_positive
-from dist_alexnet.data.batch import Batch
 from dist_alexnet.model.layers import Layer, describe
 from dist_alexnet.model.network import Network
 from dist_alexnet.parallel.exchange import Exchange

@@ -14,9 +14,9 @@ from typing import Any
 import torch.distributed as dist
 
 from benchmarks.common import environment, summary, write
+from dist_alexnet import registry
 from dist_alexnet.config import Config, ModelConfig, StrategyConfig, TrainConfig, UsageError
 from dist_alexnet.machine.allocator import keep_freed_memory
-from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.ranks import run_on_ranks
 from dist_alexnet.training.optimizer import VelocitySGD

@@ -35,8 +35,8 @@ def explain(
     typed = options.as_overrides(locals())
     if out and not as_json and format is Format.table:
         raise UsageError("--out takes a picture or JSON, not the table; type --format svg or --format json with it")
-    from dist_alexnet.presets import PAPER, read_preset
     from dist_alexnet.resolve import resolve
+    from dist_alexnet.settings.presets import PAPER, read_preset
 
     config = resolve(read_preset(preset or PAPER), typed)
     say(f"{config.strategy.name}, {preset or PAPER}: loading PyTorch")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dist_alexnet.presets import preset_names
+from dist_alexnet.settings.presets import preset_names
 
 
 def _installed(group: str) -> str:

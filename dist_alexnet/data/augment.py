@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dist_alexnet.config import AugmentConfig
-from dist_alexnet.data.philox import MASK, philox
 from dist_alexnet.data.statistics import IMAGENET, Statistics
+from dist_alexnet.philox import MASK, philox
 
 AUGMENT = 0x4155474D  # "AUGM", second word of the key: separates these numbers from others drawn under the same seed
 GEOMETRY, COLOR = 0, 1  # third word of the counter

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
+from dist_alexnet.batch import Batch
 from dist_alexnet.config import DataConfig, UsageError
-from dist_alexnet.data.batch import Batch
 from dist_alexnet.data.crops import Crops, chosen_statistics
 from dist_alexnet.data.dali import DaliDecoder
 from dist_alexnet.data.healing import HealingReader

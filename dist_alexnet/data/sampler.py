@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dist_alexnet.data.philox import MASK, philox
 from dist_alexnet.machine.compiled import compiled
+from dist_alexnet.philox import MASK, philox
 
 ROUNDS = 64  # after r rounds a card has not moved at all with probability 2^-r
 ORDER = 0x4F524452  # "ORDR", second word of the key: separates these numbers from others drawn under the same seed

@@ -9,7 +9,7 @@ Letters: B rows, U units on this rank.
 import torch
 from torch import Tensor
 
-from dist_alexnet.data.philox import philox
+from dist_alexnet.philox import philox
 
 WORD = 2**32
 

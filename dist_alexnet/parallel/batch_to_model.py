@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from dist_alexnet.data.batch import Batch
+from dist_alexnet.batch import Batch
 from dist_alexnet.parallel.exchange import Channel, Transfer, Wire
 from dist_alexnet.parallel.world import split_rows
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from dist_alexnet import registry
 from dist_alexnet.config import Config
 from dist_alexnet.model.layers import Layer
-from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.exchange import Exchange
 from dist_alexnet.parallel.memory import Memory, memory
 from dist_alexnet.parallel.placement import interval, length

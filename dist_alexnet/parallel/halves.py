@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from dist_alexnet.data.batch import Batch
+from dist_alexnet.batch import Batch
 from dist_alexnet.parallel.batch_to_model import Scheme, run_in_turns, turns
 from dist_alexnet.parallel.gradients import DataParallel
 from dist_alexnet.parallel.placement import length

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.distributed.pipelining import PipelineStage, Schedule1F1B
 from torch.nn import functional
 
-from dist_alexnet.data.batch import Batch
+from dist_alexnet.batch import Batch
 from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.network import Draw, Network
 from dist_alexnet.parallel.exchange import Channel

@@ -36,8 +36,8 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.nn import functional
 
+from dist_alexnet.batch import Batch
 from dist_alexnet.config import Config
-from dist_alexnet.data.batch import Batch
 from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.network import Draw, MaskWatcher, Network, Share
 from dist_alexnet.parallel.exchange import Channel, Exchange, gather_shards

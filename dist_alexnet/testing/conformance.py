@@ -17,10 +17,10 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
+from dist_alexnet import registry
 from dist_alexnet.config import Config, LaunchConfig, ModelConfig, ScheduleConfig, StrategyConfig, TrainConfig, UsageError, Widths
 from dist_alexnet.model.layers import describe
 from dist_alexnet.model.network import Network
-from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.ranks import run_on_ranks

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from dist_alexnet import registry
 from dist_alexnet.config import Config, UsageError
-from dist_alexnet.parallel import registry
 from dist_alexnet.resolve import to_yaml
 from dist_alexnet.telemetry.environment import versions
 

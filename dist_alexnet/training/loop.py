@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from dist_alexnet.data.batch import Batch
+from dist_alexnet.batch import Batch
 from dist_alexnet.data.image_set import ImageSet, open_data
 from dist_alexnet.data.loader import Loader
 from dist_alexnet.parallel.strategy import Strategy

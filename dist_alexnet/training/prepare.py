@@ -11,14 +11,14 @@ from itertools import chain, count
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from dist_alexnet import registry
 from dist_alexnet.config import Config, UsageError
 from dist_alexnet.data import synth
 from dist_alexnet.data.crops import Crops
 from dist_alexnet.data.image_set import ImageSet, check_sizes, check_there, open_data, passed_over
 from dist_alexnet.json_text import to_json
-from dist_alexnet.parallel import registry
-from dist_alexnet.presets import PAPER, QUICKSTART, read_preset
 from dist_alexnet.resolve import parse_options, resolve, to_yaml
+from dist_alexnet.settings.presets import PAPER, QUICKSTART, read_preset
 from dist_alexnet.telemetry.environment import describe_machine, versions
 from dist_alexnet.training.checkpoint_files import list_checkpoints
 from dist_alexnet.training.job import Job, RunDirectory

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.image_set import check_there
-from dist_alexnet.idle import IN_EVALUATION, check_idle, typed_keys
 from dist_alexnet.resolve import resolve
+from dist_alexnet.settings.idle import IN_EVALUATION, check_idle, typed_keys
 from dist_alexnet.training.checkpoint_files import find_checkpoint
 from dist_alexnet.training.job import EvaluationJob, RunDirectory
 from dist_alexnet.training.launcher import Launcher

@@ -12,10 +12,10 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
+from dist_alexnet import registry
 from dist_alexnet.config import Config
 from dist_alexnet.machine.allocator import keep_freed_memory
 from dist_alexnet.machine.cores import share_of_cores
-from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import World
 from dist_alexnet.training.agreement import Agreement

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dist_alexnet import registry
 from dist_alexnet.config import Config, UsageError
-from dist_alexnet.idle import IN_VERIFICATION, check_idle, typed_keys
-from dist_alexnet.parallel import registry
-from dist_alexnet.presets import QUICKSTART, read_preset
 from dist_alexnet.resolve import resolve
+from dist_alexnet.settings.idle import IN_VERIFICATION, check_idle, typed_keys
+from dist_alexnet.settings.presets import QUICKSTART, read_preset
 from dist_alexnet.training.launcher import Launcher
 from dist_alexnet.training.prepare import make_launcher, open_sets, settle_classes, settle_ranks
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import torch.distributed as dist
 
+from dist_alexnet import registry
 from dist_alexnet.config import Config, ScheduleConfig, StrategyConfig, UsageError
 from dist_alexnet.data.image_set import open_data
 from dist_alexnet.data.loader import Loader
 from dist_alexnet.json_text import to_exact_json, to_json
 from dist_alexnet.model.layers import describe
-from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.world import World
 from dist_alexnet.resolve import to_yaml
 from dist_alexnet.telemetry.environment import describe_machine, versions

@@ -10,9 +10,9 @@ from unittest import mock
 import pytest
 from torch.distributed import distributed_c10d
 
+from dist_alexnet import registry
 from dist_alexnet.config import Config, SynthConfig, UsageError
 from dist_alexnet.data import synth
-from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.traffic import Traffic
 from dist_alexnet.parallel.world import World
 from dist_alexnet.telemetry.metrics import MetricsFile

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from dist_alexnet.batch import Batch
 from dist_alexnet.config import Config
-from dist_alexnet.data.batch import Batch
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.conformance import TINY, configure, variants

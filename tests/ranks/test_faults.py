@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dist_alexnet.data.batch import Batch
+from dist_alexnet.batch import Batch
 from dist_alexnet.model import network
 from dist_alexnet.parallel import batch_to_model, exchange, gradients, halves, overlap, sharded_update, strategy
 from dist_alexnet.parallel.world import World
@@ -126,7 +126,7 @@ FAULTS: dict[Callable[[], None], tuple[str, dict[str, Any], str]] = {
 
 
 def with_fault(world: World, plant: Callable[[], None], strategy_name: str, options: dict[str, Any], one: Reference) -> Evidence:
-    from dist_alexnet.parallel import registry
+    from dist_alexnet import registry
 
     registry.load(registry.STRATEGIES, strategy_name)
     plant()

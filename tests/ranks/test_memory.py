@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
+from dist_alexnet import registry
 from dist_alexnet.config import Config, ModelConfig, StrategyConfig, TrainConfig, Widths
-from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.memory import memory
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.ranks import run_on_ranks

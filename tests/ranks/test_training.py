@@ -13,11 +13,11 @@ import pytest
 import yaml
 from safetensors.torch import load_file
 
+from dist_alexnet import registry
+from dist_alexnet.batch import Batch
 from dist_alexnet.config import Config
 from dist_alexnet.data import synth
-from dist_alexnet.data.batch import Batch
 from dist_alexnet.data.image_set import open_split
-from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.world import World
 from dist_alexnet.resolve import resolve
 from dist_alexnet.telemetry.metrics import MetricsFile

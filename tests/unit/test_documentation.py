@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dist_alexnet.cli.report import RunReport
-from dist_alexnet.presets import preset_names
+from dist_alexnet.settings.presets import preset_names
 from dist_alexnet.telemetry.clock import PHASES
 
 ROOT = Path(__file__).parents[2]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from dist_alexnet import registry
 from dist_alexnet.config import UsageError
-from dist_alexnet.parallel import registry
 
 
 def install(folder: Path, package: str, entry_points: str) -> None:

@@ -92,7 +92,7 @@ def test_a_file_that_may_not_be_read_is_one_line(capsys: pytest.CaptureFixture[s
     def refuse(name: str) -> None:
         raise PermissionError(13, "Permission denied", "/theirs/x")
 
-    monkeypatch.setattr("dist_alexnet.presets.read_preset", refuse)
+    monkeypatch.setattr("dist_alexnet.settings.presets.read_preset", refuse)
     told = "error: /theirs/x: Permission denied; name another, or have its owner let you in\n"
     assert call(["config", "show"], capsys, monkeypatch) == (2, "", told)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from dist_alexnet.batch import Batch
 from dist_alexnet.config import AugmentConfig, DataConfig, UsageError
-from dist_alexnet.data.batch import Batch
 from dist_alexnet.data.image_set import open_data, open_split
 from dist_alexnet.data.loader import Loader
 from dist_alexnet.data.photograph import Storage

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dist_alexnet.batch import Batch
 from dist_alexnet.config import AugmentConfig, DataConfig
-from dist_alexnet.data.batch import Batch
 from dist_alexnet.data.image_set import open_split
 from dist_alexnet.data.loader import Loader
 from dist_alexnet.data.shards import Shards

@@ -155,7 +155,7 @@ def test_the_commands_that_start_ranks_ask(command: str, capsys: pytest.CaptureF
 def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:
     """Of each command, before torch is imported, which would end the process."""
     code = f"import os; os.chdir({str(tmp_path)!r}); os.rmdir({str(tmp_path)!r}); from dist_alexnet.cli.app import main; main()"
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     done = subprocess.run([sys.executable, "-c", code, "train"], cwd=root, capture_output=True, text=True, check=False)
     told = "error: the working directory has been deleted; type cd with a folder that exists, then this again\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", told)

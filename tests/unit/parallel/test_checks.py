@@ -5,9 +5,9 @@ from contextlib import nullcontext
 
 import pytest
 
+from dist_alexnet import registry
 from dist_alexnet.config import Config, StrategyConfig, TrainConfig, UsageError
 from dist_alexnet.model.layers import Layer
-from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.exchange import Exchange
 from dist_alexnet.parallel.placement import Placement, Shard
 from dist_alexnet.parallel.strategy import Strategy

@@ -5,8 +5,8 @@ from dataclasses import astuple
 
 import pytest
 
+from dist_alexnet import registry
 from dist_alexnet.config import Config, LaunchConfig, StrategyConfig, TrainConfig, UsageError
-from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.explain import Plan, plan
 from dist_alexnet.parallel.memory import memory
 from dist_alexnet.parallel.world import World

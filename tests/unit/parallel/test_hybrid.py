@@ -2,8 +2,8 @@
 
 import pytest
 
+from dist_alexnet import registry
 from dist_alexnet.config import Config, StrategyConfig, UsageError
-from dist_alexnet.parallel import registry
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import World
 

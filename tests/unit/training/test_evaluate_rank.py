@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
+from dist_alexnet.batch import Batch
 from dist_alexnet.config import Config
-from dist_alexnet.data.batch import Batch
 from dist_alexnet.parallel.world import World
 from dist_alexnet.training import worker
 from dist_alexnet.training.job import EvaluationJob, RunDirectory

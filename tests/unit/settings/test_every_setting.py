@@ -9,7 +9,7 @@ import pytest
 
 from dist_alexnet.config import Config
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SOURCES = [path.read_text() for folder in ("dist_alexnet", "strategies", "cluster") for path in ROOT.glob(f"{folder}/**/*.py")]
 SCHEMA = (ROOT / "dist_alexnet" / "config.py").read_text()
 

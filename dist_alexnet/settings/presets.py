@@ -25,7 +25,7 @@ def read_preset(name_or_path: str) -> Mapping[str, Any]:
     Raises:
         UsageError: there is none of that name, or the file is not YAML of sections.
     """
-    from dist_alexnet.yaml_text import read_yaml  # here, for --help lists presets, and PyYAML takes a while to import
+    from dist_alexnet.settings.yaml_text import read_yaml  # here, for --help lists presets, and PyYAML takes a while to import
 
     content = read_yaml(name_or_path, _read(name_or_path))
     if content is None:

@@ -10,7 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from dist_alexnet.config import PATH, UsageError
-from dist_alexnet.yaml_text import Plain, read_yaml
+from dist_alexnet.settings.yaml_text import Plain, read_yaml
 
 NUMBER = re.compile(r"[+-]?(\d+(_\d+)*(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 NO_NUMBER = re.compile(r"[+-]?\.?(inf|infinity|nan)", re.ASCII | re.IGNORECASE)  # which checks of the settings refuse by name

@@ -7,8 +7,8 @@ import yaml
 
 from dist_alexnet.cli.options import as_overrides
 from dist_alexnet.config import UsageError
-from dist_alexnet.presets import preset_names, read_preset
 from dist_alexnet.resolve import resolve, to_yaml
+from dist_alexnet.settings.presets import preset_names, read_preset
 
 NONSENSE = [
     ("train=5", "train=5: it is a section; set what is in it, as in train.global_batch="),

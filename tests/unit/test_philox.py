@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dist_alexnet.data.philox import MASK, philox
+from dist_alexnet.philox import MASK, philox
 
 KNOWN_ANSWERS = [
     ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from dist_alexnet.cli.options import as_overrides
 from dist_alexnet.config import Config, UsageError
-from dist_alexnet.presets import MAX_BYTES, read_preset
 from dist_alexnet.resolve import resolve, to_yaml
-from dist_alexnet.yaml_text import read_yaml
+from dist_alexnet.settings.presets import MAX_BYTES, read_preset
+from dist_alexnet.settings.yaml_text import read_yaml
 
 TEXTS = ["2012_09_30", "2012-09-30", "007", "0o7", "0x1F", "1e3", "1:30", "/data/img #1", "a: b", "[::1]:6379", "on", "Null", "!!int 5"]
 TEXTS += [
