@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cluster import session
 from cluster.apart import Fail, fail_when_one_ends
-from dist_alexnet.training.job import TrainingFailed
+from dist_alexnet.runs.failure import TrainingFailed
 
 
 @dataclass(frozen=True)

@@ -77,11 +77,12 @@ def evaluate(
 
 def _run(request: "EvaluationRequest") -> "tuple[PreparedEvaluation, dict[str, Any]]":
     """Evaluate in a folder that is gone afterwards, unless the ranks failed and what went wrong is told by the logs in it."""
+    from dist_alexnet.runs.directory import RunDirectory
+    from dist_alexnet.runs.failure import TrainingFailed
+    from dist_alexnet.runs.scratch import scratch
+    from dist_alexnet.runs.unstarted import taken_back_unless_started
     from dist_alexnet.training.driver import execute
-    from dist_alexnet.training.job import RunDirectory, TrainingFailed
     from dist_alexnet.training.prepare_evaluation import prepare_evaluation
-    from dist_alexnet.training.scratch import scratch
-    from dist_alexnet.training.unstarted import taken_back_unless_started
 
     with ExitStack() as stack:
         try:

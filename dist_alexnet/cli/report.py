@@ -15,7 +15,7 @@ from dist_alexnet.cli.run_line import RunLine, log_line
 from dist_alexnet.cli.shown import mean_loss, shown
 from dist_alexnet.json_text import to_json
 from dist_alexnet.machine.cores import available_cores, share_of_cores
-from dist_alexnet.training.job import TrainingFailed
+from dist_alexnet.runs.failure import TrainingFailed
 
 if TYPE_CHECKING:
     from dist_alexnet.training.prepare import Prepared

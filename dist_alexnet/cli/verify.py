@@ -40,7 +40,8 @@ def verify(
     check_alone()
     from rich.console import Console
 
-    from dist_alexnet.training.job import RunDirectory, TrainingFailed
+    from dist_alexnet.runs.directory import RunDirectory
+    from dist_alexnet.runs.failure import TrainingFailed
     from dist_alexnet.training.prepare import make_free
     from dist_alexnet.verify.request import prepare
 

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.runs.failure import TrainingFailed
+from dist_alexnet.runs.watch import Watch
 from dist_alexnet.training.endings import explain, gone, read_summary
-from dist_alexnet.training.job import RunDirectory, TrainingFailed
 from dist_alexnet.training.launcher import Launcher, RankFunction
 from dist_alexnet.training.signals import Signals
-from dist_alexnet.training.watch import Watch
 
 POLL_S = 0.1
 

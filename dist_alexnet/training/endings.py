@@ -7,8 +7,9 @@ from typing import Any
 
 from dist_alexnet.config import LaunchConfig, UsageError
 from dist_alexnet.data.image_set import TooManyBadImages
-from dist_alexnet.training.job import NonFiniteLoss, RankFailure, RunDirectory, TrainingFailed
-from dist_alexnet.training.writable import probe, remedy
+from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.runs.failure import NonFiniteLoss, RankFailure, TrainingFailed
+from dist_alexnet.runs.writable import remedy
 
 SHOWN_WAIT_S = 90.0  # for a file that another node wrote to be seen here: an NFS client keeps for up to 60 s that there was none
 SHOWN_POLL_S = 0.5
@@ -44,7 +45,7 @@ def explain(error: BaseException, directory: RunDirectory, launch: LaunchConfig,
     """The first thing that went wrong, in one line, with the place to read on; and how to go on, where checkpoints are saved."""
     failures = [] if isinstance(error, TrainingFailed) and error.killed else RankFailure.all(directory)
     try:
-        probe(directory)
+        directory.probe()
     except OSError as blocked:
         mend, again = remedy(blocked) or "have it made writable", "--resume auto" if saves else "run this again"
         return TrainingFailed(f"cannot write {blocked.filename}: {blocked.strerror}; {mend}, then {again}")

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from dist_alexnet.config import LaunchConfig
-from dist_alexnet.training.job import RunDirectory
+from dist_alexnet.runs.directory import RunDirectory
 
 RankFunction = Callable[[], None]  # picklable; runs in every rank with torchrun's variables set
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from dist_alexnet.machine.cores import share_of_cores, thread_variables
 from dist_alexnet.machine.signals import LEFT_TO_DRIVER, blocked
 from dist_alexnet.machine.surroundings import check_ranks
+from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.runs.failure import RankFailure, TrainingFailed
 from dist_alexnet.training import loopback
 from dist_alexnet.training.fate import die_with_parent
-from dist_alexnet.training.job import RankFailure, RunDirectory, TrainingFailed
 from dist_alexnet.training.launcher import Launcher, RankFunction
 
 if TYPE_CHECKING:

@@ -18,10 +18,11 @@ from dist_alexnet.data.crops import Crops
 from dist_alexnet.data.image_set import ImageSet, check_sizes, check_there, open_data, passed_over
 from dist_alexnet.json_text import to_json
 from dist_alexnet.resolve import parse_options, resolve, to_yaml
+from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.settings.presets import PAPER, QUICKSTART, read_preset
 from dist_alexnet.telemetry.environment import describe_machine, versions
 from dist_alexnet.training.checkpoint_files import list_checkpoints
-from dist_alexnet.training.job import Job, RunDirectory
+from dist_alexnet.training.job import Job
 from dist_alexnet.training.launcher import Launcher
 from dist_alexnet.training.resume import changes, check_resume, config_of_checkpoint, config_of_run, other_images
 from dist_alexnet.training.where_to_resume import where_to_resume

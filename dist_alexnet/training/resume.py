@@ -10,9 +10,9 @@ from dist_alexnet.data.crops import Crops
 from dist_alexnet.data.image_set import ImageSet
 from dist_alexnet.model.layers import describe, parameter_shapes
 from dist_alexnet.resolve import resolve
+from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.settings.presets import read_preset
 from dist_alexnet.training.checkpoint_files import check_files, list_checkpoints
-from dist_alexnet.training.job import RunDirectory
 from dist_alexnet.training.state import STATE_FILE, Damaged, TrainingState, read_state
 from dist_alexnet.training.tensor_headers import MOMENTUM, MOMENTUM_FILE, check_tensors
 

@@ -4,8 +4,8 @@ import difflib
 from pathlib import Path
 
 from dist_alexnet.config import UsageError
+from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.training.checkpoint_files import find_checkpoint, list_checkpoints
-from dist_alexnet.training.job import RunDirectory
 from dist_alexnet.training.resume import check_usable, newest_whole
 
 

@@ -10,7 +10,7 @@ from dist_alexnet.data.image_set import open_data
 from dist_alexnet.data.loader import Loader
 from dist_alexnet.model.network import Network
 from dist_alexnet.parallel.strategy import Strategy
-from dist_alexnet.telemetry.metrics import MetricsFile
+from dist_alexnet.runs.metrics import MetricsFile
 from dist_alexnet.training.agreement import Agreement
 from dist_alexnet.training.bad_images import BadImages
 from dist_alexnet.training.checkpoint import load_tensors

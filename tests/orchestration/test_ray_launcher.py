@@ -17,7 +17,8 @@ import pytest
 
 from cluster.launcher import RayLauncher
 from dist_alexnet.config import LaunchConfig, UsageError
-from dist_alexnet.training.job import RunDirectory, TrainingFailed
+from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.runs.failure import TrainingFailed
 from tests.orchestration.rank_functions import die, fail_in_rank_1, say_no, sleep
 
 REPOSITORY = Path(__file__).parents[2]

@@ -15,11 +15,12 @@ from dist_alexnet.config import Config, SynthConfig, UsageError
 from dist_alexnet.data import synth
 from dist_alexnet.parallel.traffic import Traffic
 from dist_alexnet.parallel.world import World
-from dist_alexnet.telemetry.metrics import MetricsFile
+from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.runs.metrics import MetricsFile
 from dist_alexnet.testing.conformance import TINY, configure
 from dist_alexnet.testing.ranks import run_on_ranks
 from dist_alexnet.training.agreement import Agreement
-from dist_alexnet.training.job import Job, RunDirectory
+from dist_alexnet.training.job import Job
 from dist_alexnet.training.loop import Training, summary
 from dist_alexnet.training.rank import connect_strategy
 

@@ -20,11 +20,13 @@ from dist_alexnet.data import synth
 from dist_alexnet.data.image_set import open_split
 from dist_alexnet.parallel.world import World
 from dist_alexnet.resolve import resolve
-from dist_alexnet.telemetry.metrics import MetricsFile
+from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.runs.failure import NonFiniteLoss
+from dist_alexnet.runs.metrics import MetricsFile
 from dist_alexnet.testing.ranks import run_on_ranks
 from dist_alexnet.training import checkpoint, loop
 from dist_alexnet.training.checkpoint_files import list_checkpoints
-from dist_alexnet.training.job import Job, NonFiniteLoss, RunDirectory
+from dist_alexnet.training.job import Job
 from dist_alexnet.training.loop import Training
 from dist_alexnet.training.resume import check_resume
 from dist_alexnet.training.state import read_state

@@ -11,10 +11,11 @@ import pytest
 from dist_alexnet.cli.class_report import CLASS_COLUMNS, CONFUSION_COLUMNS, check_files, class_rows, confusion_rows, worst_classes, write
 from dist_alexnet.cli.evaluate import _run, _split, _text
 from dist_alexnet.config import UsageError
+from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.runs.failure import TrainingFailed
+from dist_alexnet.runs.scratch import OWNER
 from dist_alexnet.training import driver, prepare_evaluation
-from dist_alexnet.training.job import RunDirectory, TrainingFailed
 from dist_alexnet.training.prepare_evaluation import EvaluationRequest
-from dist_alexnet.training.scratch import OWNER
 
 CLASSES = ["ant", "bee", 'c, "d"\udcff\n']
 BY_CLASS = {"images": [4, 0, 2], "top1_error": [0.25, None, 0.5], "top5_error": [0.0, None, 0.5]}

@@ -14,11 +14,13 @@ import pytest
 
 from dist_alexnet.config import LaunchConfig
 from dist_alexnet.data.image_set import TooManyBadImages
-from dist_alexnet.training import driver, endings, watch, writable
-from dist_alexnet.training.job import RankFailure, RunDirectory, TrainingFailed
+from dist_alexnet.runs import watch
+from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.runs.failure import RankFailure, TrainingFailed
+from dist_alexnet.runs.unstarted import taken_back_unless_started
+from dist_alexnet.training import driver, endings
 from dist_alexnet.training.launcher import Launcher, RankFunction
 from dist_alexnet.training.local_launcher import LocalLauncher
-from dist_alexnet.training.unstarted import taken_back_unless_started
 
 LAUNCH = LaunchConfig(workers=3, timeout_s=7)
 
@@ -31,7 +33,7 @@ def test_only_what_saves_checkpoints_can_be_resumed(tmp_path: Path, saves: bool,
     RankFailure.record(directory, 0, TooManyBadImages(message))
     rest = ", then --resume auto" if saves else ""
     assert str(endings.explain(Exception(), directory, LAUNCH, saves)) == f"rank 0 failed: {message}{rest}"
-    monkeypatch.setattr(writable.tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(run_directory.tempfile, "TemporaryFile", full)
     rest = "--resume auto" if saves else "run this again"
     told = str(endings.explain(Exception(), directory, LAUNCH, saves))
     assert told == f"cannot write {directory.path}: No space left on device; make room, then {rest}"

@@ -8,8 +8,8 @@ import yaml
 
 from dist_alexnet.config import SynthConfig, UsageError
 from dist_alexnet.data import synth
+from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.training import local_launcher
-from dist_alexnet.training.job import RunDirectory
 from tests.unit.full_disk import full_disk
 from tests.unit.training.asking import ask
 

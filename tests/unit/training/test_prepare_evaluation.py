@@ -10,7 +10,7 @@ import pytest
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.data import synth
-from dist_alexnet.training.job import RunDirectory
+from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.training.prepare_evaluation import EvaluationRequest, PreparedEvaluation, prepare_evaluation
 from tests.unit.training.asking import ask, write_checkpoint
 

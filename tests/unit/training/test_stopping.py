@@ -13,7 +13,7 @@ RUN = """
 import multiprocessing, os, sys, threading, time
 from pathlib import Path
 from dist_alexnet.training import driver, signals
-from dist_alexnet.training.job import RunDirectory, TrainingFailed
+from dist_alexnet.runs.directory import RunDirectory, TrainingFailed
 from dist_alexnet.training.launcher import Launcher
 
 {launcher}

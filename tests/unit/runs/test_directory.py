@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.telemetry.metrics import MetricsFile
-from dist_alexnet.training.job import RankFailure, RunDirectory
+from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.runs.failure import RankFailure
+from dist_alexnet.runs.metrics import MetricsFile
 
 
 def test_the_first_failure_is_the_oldest_file_whatever_the_clocks_of_the_nodes_say(tmp_path: Path) -> None:

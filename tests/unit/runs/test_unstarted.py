@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from dist_alexnet.training.job import RunDirectory, TrainingFailed
+from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.runs.failure import TrainingFailed
+from dist_alexnet.runs.unstarted import taken_back_unless_started
 from dist_alexnet.training.prepare import make_free
-from dist_alexnet.training.unstarted import taken_back_unless_started
 from tests.unit.training.asking import ask
 
 

@@ -2,8 +2,9 @@
 
 import time
 
-from dist_alexnet.training.job import RankFailure, RunDirectory
-from dist_alexnet.training.writable import Place
+from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.runs.failure import RankFailure
+from dist_alexnet.runs.writable import Place
 
 FAILED_WAIT_S = 5.0  # for the others to end once a rank has failed: one that is stopped, or waits for a disk, does not by itself
 LOOK_S = 1.0  # between two looks: each may cost a round trip to a file server

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from dist_alexnet.training.job import RunDirectory
-from dist_alexnet.training.writable import Place
+from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.runs.writable import Place
 
 
 @contextmanager

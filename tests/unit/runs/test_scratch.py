@@ -4,12 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dist_alexnet.training.scratch import scratch
+from dist_alexnet.runs.scratch import scratch
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from dist_alexnet.training.scratch import scratch
+from dist_alexnet.runs.scratch import scratch
 with scratch("x-", Path(sys.argv[1])) as folder:
     (folder / "file").touch()
     print(folder, flush=True)

@@ -1,0 +1,60 @@
+"""How ranks fail, on record in the folder of their run, and how a run that failed is told."""
+
+import json
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass
+
+from dist_alexnet.json_text import to_json
+from dist_alexnet.runs.directory import RunDirectory
+
+WAITING_FAILED = ("RuntimeError", "DistBackendError", "DistNetworkError", "DistStoreError")  # what torch raises in a collective
+
+
+@dataclass(frozen=True)
+class RankFailure:
+    """How one rank failed."""
+
+    rank: int
+    kind: str  # class of the exception, or "signal"
+    message: str
+    trace: str
+
+    @property
+    def timed_out(self) -> bool:
+        """It waited in vain for another rank. Torch says so in the text alone."""
+        return "timed out" in self.message.lower() and self.kind in WAITING_FAILED
+
+    @staticmethod
+    def record(directory: RunDirectory, rank: int, error: BaseException) -> "RankFailure":
+        """Write down how this rank failed, for the driver to find."""
+        failure = RankFailure(rank, type(error).__name__, str(error) or type(error).__name__, traceback.format_exc())
+        with suppress(OSError):  # a full disk, say: the failure itself must go on its way
+            directory.error(rank).write_text(to_json(failure.__dict__))
+        return failure
+
+    @staticmethod
+    def all(directory: RunDirectory) -> "list[RankFailure]":
+        """The failures on record, the earliest first: it is the cause, the others follow from it.
+
+        The order is that of the files, whose times are of one clock, the file system's; each node has its own.
+        A record that a full disk cut short, or that somebody has deleted, is left out.
+        """
+        failures = []
+        for path in directory.log(0).parent.glob("rank_*.error.json"):
+            with suppress(ValueError, TypeError, OSError):
+                failures.append((path.stat().st_mtime_ns, path.name, RankFailure(**json.loads(path.read_text()))))
+        return [failure for *_, failure in sorted(failures, key=lambda found: found[:2])]
+
+
+class TrainingFailed(RuntimeError):  # noqa: N818 - what happened, not an error of ours
+    """A run ended without a result; the message is for the person who started it (exit code 1)."""
+
+    def __init__(self, message: str, *, killed: bool = False, exit_code: int = 1) -> None:
+        """`killed`: a rank died of a signal, and what the others report only follows from it."""
+        super().__init__(message)
+        self.killed, self.exit_code = killed, exit_code
+
+
+class NonFiniteLoss(ArithmeticError):  # noqa: N818
+    """The loss is no number any more."""
