@@ -18,10 +18,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from dist_alexnet.config import UsageError
+from dist_alexnet.launch.fate import adopt_orphans, die_with_parent
 from dist_alexnet.machine.signals import LEFT_TO_DRIVER, blocked
 from dist_alexnet.registry import ROOT
 from dist_alexnet.runs.failure import TrainingFailed
-from dist_alexnet.training.fate import adopt_orphans, die_with_parent
 
 KILL_WAIT_S = 5.0
 WATCH_S = 0.5

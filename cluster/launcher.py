@@ -15,11 +15,11 @@ from cluster.apart import Apart
 from cluster.fit import Fit
 from cluster.placement import gpus_per_rank, resources_per_rank, room, total
 from dist_alexnet.config import LaunchConfig, UsageError
+from dist_alexnet.launch.launcher import Launcher, RankFunction
 from dist_alexnet.machine.surroundings import check_ranks
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import TrainingFailed
 from dist_alexnet.runs.scratch import scratch
-from dist_alexnet.training.launcher import Launcher, RankFunction
 
 ASKED_WAIT_S = 5.0  # for the ranks of a cluster to end by themselves; then its driver is killed, and it is the cluster that ends them
 

@@ -17,9 +17,9 @@ import ray
 import ray.train
 from ray.train.backend import Backend, BackendConfig
 
+from dist_alexnet.launch.fate import die_with_parent
+from dist_alexnet.launch.loopback import LOOPBACK, open_store, variables
 from dist_alexnet.machine.cores import share_of_cores, thread_variables
-from dist_alexnet.training.fate import die_with_parent
-from dist_alexnet.training.loopback import LOOPBACK, open_store, variables
 
 POLL_S = 0.2
 

@@ -16,11 +16,11 @@ import torch.distributed as dist
 from benchmarks.common import environment, summary, write
 from dist_alexnet import registry
 from dist_alexnet.config import Config, ModelConfig, StrategyConfig, TrainConfig, UsageError
+from dist_alexnet.launch.rank import connect_strategy
 from dist_alexnet.machine.allocator import keep_freed_memory
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.ranks import run_on_ranks
 from dist_alexnet.training.optimizer import VelocitySGD
-from dist_alexnet.training.rank import connect_strategy
 from dist_alexnet.verify.trace import generated_batches
 
 CONTESTANTS: list[tuple[str, dict[str, Any]]] = [

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dist_alexnet.training.prepare import OUTPUT_DIR
+from dist_alexnet.launch.settle import OUTPUT_DIR
 from dist_alexnet.training.resume import OF_THE_MACHINE
 
 

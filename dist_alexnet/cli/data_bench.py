@@ -78,10 +78,10 @@ def _settle(data: Path, typed: list[str], threads: list[int]) -> "tuple[ImageSet
     from dataclasses import replace
 
     from dist_alexnet.data.image_set import check_sizes, open_split
+    from dist_alexnet.launch.settle import settle_ranks
     from dist_alexnet.resolve import resolve
     from dist_alexnet.settings.idle import IN_MEASUREMENT, check_idle, typed_keys
     from dist_alexnet.settings.presets import PAPER, read_preset
-    from dist_alexnet.training.prepare import settle_ranks
 
     if any(word.startswith("data.threads=") for word in typed):
         raise UsageError("data.threads is what is measured; type --threads, as in --threads 1,2,4")

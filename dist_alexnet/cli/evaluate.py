@@ -77,11 +77,11 @@ def evaluate(
 
 def _run(request: "EvaluationRequest") -> "tuple[PreparedEvaluation, dict[str, Any]]":
     """Evaluate in a folder that is gone afterwards, unless the ranks failed and what went wrong is told by the logs in it."""
+    from dist_alexnet.launch.driver import execute
     from dist_alexnet.runs.directory import RunDirectory
     from dist_alexnet.runs.failure import TrainingFailed
     from dist_alexnet.runs.scratch import scratch
     from dist_alexnet.runs.unstarted import taken_back_unless_started
-    from dist_alexnet.training.driver import execute
     from dist_alexnet.training.prepare_evaluation import prepare_evaluation
 
     with ExitStack() as stack:

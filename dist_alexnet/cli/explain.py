@@ -40,7 +40,8 @@ def explain(
 
     config = resolve(read_preset(preset or PAPER), typed)
     say(f"{config.strategy.name}, {preset or PAPER}: loading PyTorch")
-    from dist_alexnet.parallel.explain import plan, with_generated_classes
+    from dist_alexnet.launch.settle import with_generated_classes
+    from dist_alexnet.parallel.explain import plan
 
     described = plan(with_generated_classes(config))
     if as_json or format is Format.json:

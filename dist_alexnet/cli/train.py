@@ -44,9 +44,9 @@ def train(
     prepared = prepare(Request(preset, typed, output_dir, name, resume), say)
     from dist_alexnet.cli.again import resume_command
     from dist_alexnet.cli.report import RunReport
+    from dist_alexnet.launch.driver import execute
     from dist_alexnet.runs.failure import TrainingFailed
     from dist_alexnet.runs.unstarted import taken_back_unless_started
-    from dist_alexnet.training.driver import execute
     from dist_alexnet.training.worker import train_rank
 
     report = RunReport(as_json=json)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from dist_alexnet import registry
@@ -97,13 +97,6 @@ class Plan:
             if group.resident:
                 shown["resident"]["total"] = group.resident.total
         return described
-
-
-def with_generated_classes(config: Config) -> Config:
-    """The same, with the classes that a generated data set will have; where there are images, these will say it."""
-    if config.data.path is not None or config.model.classes is not None:
-        return config
-    return replace(config, model=replace(config.model, classes=config.data.synth.classes))
 
 
 def plan(config: Config) -> Plan:

@@ -19,6 +19,7 @@ import torch
 
 from dist_alexnet import registry
 from dist_alexnet.config import Config, LaunchConfig, ModelConfig, ScheduleConfig, StrategyConfig, TrainConfig, UsageError, Widths
+from dist_alexnet.launch.rank import connect_strategy
 from dist_alexnet.model.layers import describe
 from dist_alexnet.model.network import Network
 from dist_alexnet.parallel.strategy import Strategy
@@ -27,7 +28,6 @@ from dist_alexnet.testing.ranks import run_on_ranks
 from dist_alexnet.training.canonical import canonical_tensors, rows_kept
 from dist_alexnet.training.checkpoint import load_tensors, save
 from dist_alexnet.training.optimizer import VelocitySGD
-from dist_alexnet.training.rank import connect_strategy
 from dist_alexnet.training.state import TrainingState
 from dist_alexnet.verify.evidence import Evidence, Reference
 from dist_alexnet.verify.trace import generated_batches, train_steps

@@ -13,8 +13,8 @@ import torch
 import torch.distributed as dist
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, spawn
 
+from dist_alexnet.launch.fate import die_with_parent
 from dist_alexnet.parallel.world import World
-from dist_alexnet.training.fate import die_with_parent
 
 TIMEOUT_S = 60
 

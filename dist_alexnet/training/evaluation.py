@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from dist_alexnet.batch import Batch
+from dist_alexnet.launch.agreement import Agreement
 from dist_alexnet.model.network import Network
 from dist_alexnet.parallel.strategy import Strategy
-from dist_alexnet.training.agreement import Agreement
 from dist_alexnet.training.tally import Tally
 
 

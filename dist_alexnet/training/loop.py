@@ -10,14 +10,14 @@ from typing import Any, Literal
 from dist_alexnet.batch import Batch
 from dist_alexnet.data.image_set import ImageSet, open_data
 from dist_alexnet.data.loader import Loader
+from dist_alexnet.launch.agreement import Agreement
+from dist_alexnet.launch.bad_images import BadImages
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.runs.failure import NonFiniteLoss
 from dist_alexnet.runs.metrics import MetricsFile
 from dist_alexnet.telemetry.environment import versions
 from dist_alexnet.telemetry.meter import Meter
 from dist_alexnet.training import checkpoint
-from dist_alexnet.training.agreement import Agreement
-from dist_alexnet.training.bad_images import BadImages
 from dist_alexnet.training.evaluation import evaluate
 from dist_alexnet.training.job import Job
 from dist_alexnet.training.optimizer import VelocitySGD

@@ -6,24 +6,29 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from dist_alexnet import registry
 from dist_alexnet.config import Config, UsageError
-from dist_alexnet.data import synth
-from dist_alexnet.data.crops import Crops
-from dist_alexnet.data.image_set import ImageSet, check_sizes, check_there, open_data, passed_over
+from dist_alexnet.data.image_set import check_there, passed_over
 from dist_alexnet.json_text import to_json
-from dist_alexnet.resolve import parse_options, resolve, to_yaml
+from dist_alexnet.launch.launcher import Launcher
+from dist_alexnet.launch.settle import (
+    make_launcher,
+    open_sets,
+    settle_classes,
+    settle_options,
+    settle_ranks,
+    with_generated_classes,
+)
+from dist_alexnet.resolve import resolve, to_yaml
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.settings.presets import PAPER, QUICKSTART, read_preset
 from dist_alexnet.telemetry.environment import describe_machine, versions
 from dist_alexnet.training.checkpoint_files import list_checkpoints
 from dist_alexnet.training.job import Job
-from dist_alexnet.training.launcher import Launcher
 from dist_alexnet.training.resume import changes, check_resume, config_of_checkpoint, config_of_run, other_images
 from dist_alexnet.training.where_to_resume import where_to_resume
 
@@ -31,8 +36,6 @@ if TYPE_CHECKING:
     from dist_alexnet.parallel.explain import Plan
 
 MAX_NAME_BYTES = 255  # of a file system
-OUTPUT_DIR = Path("runs")  # where nobody says another
-SYNTH_FOLDER = ".data"  # in the output directory, which all nodes of a cluster see
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def prepare(request: Request, tell: Callable[[str], None] = lambda line: None) -
     if config.data.path is not None:
         check_there(Path(config.data.path).absolute())
     tell(f"{config.strategy.name}, {source}: loading PyTorch")
-    from dist_alexnet.parallel.explain import plan, with_generated_classes
+    from dist_alexnet.parallel.explain import plan
 
     config = settle_options(settle_ranks(config))
     launcher = make_launcher(config)
@@ -122,34 +125,6 @@ def _base(request: Request, checkpoint: Path | None) -> tuple[Mapping[str, Any],
     return read_preset(preset), f"{preset} (the default {'with' if has_data else 'without'} --data)"
 
 
-def make_launcher(config: Config) -> Launcher:
-    """The launcher that a configuration names."""
-    launcher: Launcher = registry.load(registry.LAUNCHERS, config.launch.name)(config.launch)
-    return launcher
-
-
-def settle_ranks(config: Config) -> Config:
-    """Settle how many ranks there are, and on what device ("auto": on CUDA if there is any, and then enough of it)."""
-    launch = config.launch
-    workers = launch.workers or registry.load(registry.STRATEGIES, config.strategy.name).default_ranks
-    visible = make_launcher(config).cuda_devices() if launch.device != "cpu" else 0
-    device = launch.device if launch.device != "auto" else ("cuda" if visible else "cpu")
-    if device == "cuda" and visible < workers and not (launch.share_device and visible):
-        instead = f"--gpus {visible}, --share-device to show correctness, or " if visible else ""
-        raise UsageError(
-            f"{workers} ranks need {workers} CUDA devices, but {visible} are visible; "
-            f"type {instead}--device cpu for {workers} processes on the CPU"
-        )
-    return replace(config, launch=replace(launch, workers=workers, device=device))
-
-
-def settle_options(config: Config) -> Config:
-    """With all options of the strategy, so that a run goes on as it began where a later version has other defaults."""
-    chosen = config.strategy
-    options = parse_options(chosen.name, registry.load(registry.STRATEGIES, chosen.name).Options, chosen.options)
-    return replace(config, strategy=replace(chosen, options=asdict(options)))
-
-
 def _check_spelling(name: str | None) -> None:
     if name is None:
         return
@@ -169,47 +144,6 @@ def _check_name(directory: RunDirectory, request: Request, checkpoint: Path | No
         raise UsageError(f"{directory.path.name} has newer checkpoints than {checkpoint.name}; type another --name to branch off there")
     if request.resume != "auto" and not own:
         raise UsageError(f"{directory.path} exists and nothing is overwritten; type another --name, or --resume auto to continue that run")
-
-
-def open_sets(
-    config: Config,
-    output_dir: Path,
-    instead: str = "--output-dir with a folder you can write to",
-    tell: Callable[[str], None] = lambda line: None,
-) -> tuple[Path, ImageSet, ImageSet]:
-    """Folder, training and validation images; generated under `output_dir` where the configuration names none. `tell` hears which.
-
-    Raises:
-        UsageError: they cannot be opened, or not be written; in the second case says to type `instead`.
-    """
-    if config.data.path is None:
-        settings = config.data.synth
-        folder = output_dir / SYNTH_FOLDER / "synth-{classes}-{train}-{val}-{seed}".format(**asdict(settings))
-        try:
-            if not folder.exists():
-                tell(f"drawing {settings.train + settings.val:,} images")
-            synth.ensure(folder, settings)
-        except OSError as error:
-            raise UsageError(f"cannot write {folder}: {error.strerror}; type {instead}") from None
-    else:
-        folder = Path(config.data.path).absolute()
-        tell(f"looking for images in {config.data.path}")
-    train, val = open_data(folder)
-    check_sizes(train, config.data.store_size, config.model.image_size)
-    Crops.of(config.data, train, config.model.image_size)  # refuses means that are not to be had
-    return folder, train, val
-
-
-def settle_classes(config: Config, train: ImageSet, data: Path) -> Config:
-    """With as many outputs as the images have classes (UsageError: it says another number)."""
-    there = len(train.classes)
-    if there < 2:
-        raise UsageError(
-            f"{data} has {there} class ({', '.join(train.classes)}), which leaves nothing to tell apart; type --data with 2 or more"
-        )
-    if config.model.classes not in (None, there):
-        raise UsageError(f"model.classes={config.model.classes}, but {data} has {there} classes; type model.classes=null")
-    return replace(config, model=replace(config.model, classes=there))
 
 
 def make_free(path: Path) -> Path:

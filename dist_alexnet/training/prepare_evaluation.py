@@ -6,13 +6,13 @@ from pathlib import Path
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.image_set import check_there
+from dist_alexnet.launch.launcher import Launcher
+from dist_alexnet.launch.settle import OUTPUT_DIR, make_launcher, open_sets, settle_classes, settle_ranks
 from dist_alexnet.resolve import resolve
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.settings.idle import IN_EVALUATION, check_idle, typed_keys
 from dist_alexnet.training.checkpoint_files import find_checkpoint
 from dist_alexnet.training.job import EvaluationJob
-from dist_alexnet.training.launcher import Launcher
-from dist_alexnet.training.prepare import OUTPUT_DIR, make_launcher, open_sets, settle_classes, settle_ranks
 from dist_alexnet.training.resume import check_same_network, check_usable, config_of_checkpoint, network_of, other_mean
 from dist_alexnet.training.state import read_state
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.training.agreement import Agreement
+from dist_alexnet.launch.agreement import Agreement
 
 PLACES = (1, 5)  # top-1 and top-5
 NO_LABEL = -1  # of an image that could not be decoded

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from dist_alexnet import registry
 from dist_alexnet.config import Config, UsageError
+from dist_alexnet.launch.launcher import Launcher
+from dist_alexnet.launch.settle import make_launcher, open_sets, settle_classes, settle_ranks
 from dist_alexnet.resolve import resolve
 from dist_alexnet.settings.idle import IN_VERIFICATION, check_idle, typed_keys
 from dist_alexnet.settings.presets import QUICKSTART, read_preset
-from dist_alexnet.training.launcher import Launcher
-from dist_alexnet.training.prepare import make_launcher, open_sets, settle_classes, settle_ranks
 
 if TYPE_CHECKING:
     from dist_alexnet.verify.run import Case

@@ -18,15 +18,15 @@ from dist_alexnet.config import Config, ScheduleConfig, StrategyConfig, UsageErr
 from dist_alexnet.data.image_set import open_data
 from dist_alexnet.data.loader import Loader
 from dist_alexnet.json_text import to_exact_json, to_json
+from dist_alexnet.launch.driver import execute
+from dist_alexnet.launch.launcher import Launcher
+from dist_alexnet.launch.rank import connect_strategy, rank_process, settle_threads
 from dist_alexnet.model.layers import describe
 from dist_alexnet.parallel.world import World
 from dist_alexnet.resolve import to_yaml
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import TrainingFailed
 from dist_alexnet.telemetry.environment import describe_machine, versions
-from dist_alexnet.training.driver import execute
-from dist_alexnet.training.launcher import Launcher
-from dist_alexnet.training.rank import connect_strategy, rank_process, settle_threads
 from dist_alexnet.verify.evidence import Evidence, Reference
 from dist_alexnet.verify.trace import train_steps
 from dist_alexnet.verify.verdict import TOLERANCES, Verdict, judge

@@ -13,16 +13,16 @@ from torch.distributed import distributed_c10d
 from dist_alexnet import registry
 from dist_alexnet.config import Config, SynthConfig, UsageError
 from dist_alexnet.data import synth
+from dist_alexnet.launch.agreement import Agreement
+from dist_alexnet.launch.rank import connect_strategy
 from dist_alexnet.parallel.traffic import Traffic
 from dist_alexnet.parallel.world import World
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.metrics import MetricsFile
 from dist_alexnet.testing.conformance import TINY, configure
 from dist_alexnet.testing.ranks import run_on_ranks
-from dist_alexnet.training.agreement import Agreement
 from dist_alexnet.training.job import Job
 from dist_alexnet.training.loop import Training, summary
-from dist_alexnet.training.rank import connect_strategy
 
 SAID = [[], ["a\udcff.jpg", "\u00e4"], {"loss": -math.inf, "bytes": 2**60}]  # texts of other lengths, and a name that is not UTF-8
 

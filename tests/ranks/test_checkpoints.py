@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from dist_alexnet.testing.conformance import TINY, configure, save_checkpoints, variants, wrong_tensors
 from dist_alexnet.testing.ranks import run_on_ranks
-from tests.unit.training.asking import as_format_1
+from tests.unit.asking import as_format_1
 
 STRATEGIES = ("channel_split", "ddp", "fsdp", "hybrid", "one_weird_trick", "pipeline", "single")
 WORLD_SIZES = (1, 2, 3, 4, 8)

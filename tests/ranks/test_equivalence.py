@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from dist_alexnet.config import Config, ModelConfig
+from dist_alexnet.launch.rank import connect_strategy
 from dist_alexnet.model.layers import describe
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.conformance import SMALL, STEPS, configure, reference, variants, verdicts
 from dist_alexnet.testing.ranks import run_on_ranks
-from dist_alexnet.training.rank import connect_strategy
 from dist_alexnet.verify.evidence import Evidence, Reference
 from dist_alexnet.verify.trace import generated_batches, train_steps
 from dist_alexnet.verify.verdict import TOLERANCES, Verdict, judge

@@ -5,10 +5,10 @@ from functools import cache
 import pytest
 import torch
 
+from dist_alexnet.launch.rank import connect_strategy
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.conformance import STEPS, configure, verdicts
 from dist_alexnet.testing.ranks import run_on_ranks
-from dist_alexnet.training.rank import connect_strategy
 from dist_alexnet.verify.trace import Trace, generated_batches, train_steps
 from dist_alexnet.verify.verdict import Verdict
 

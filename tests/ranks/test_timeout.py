@@ -7,10 +7,10 @@ import pytest
 import torch
 import torch.distributed as dist
 
+from dist_alexnet.launch.agreement import Agreement
 from dist_alexnet.parallel.groups import connect_mesh
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.ranks import run_on_ranks
-from dist_alexnet.training.agreement import Agreement
 
 TIMEOUT_S = 2
 

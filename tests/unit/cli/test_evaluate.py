@@ -11,10 +11,11 @@ import pytest
 from dist_alexnet.cli.class_report import CLASS_COLUMNS, CONFUSION_COLUMNS, check_files, class_rows, confusion_rows, worst_classes, write
 from dist_alexnet.cli.evaluate import _run, _split, _text
 from dist_alexnet.config import UsageError
+from dist_alexnet.launch import driver
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import TrainingFailed
 from dist_alexnet.runs.scratch import OWNER
-from dist_alexnet.training import driver, prepare_evaluation
+from dist_alexnet.training import prepare_evaluation
 from dist_alexnet.training.prepare_evaluation import EvaluationRequest
 
 CLASSES = ["ant", "bee", 'c, "d"\udcff\n']

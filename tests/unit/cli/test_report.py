@@ -11,10 +11,10 @@ from rich.cells import cell_len
 from dist_alexnet.cli.report import RunReport
 from dist_alexnet.cli.run_line import clock, figure, log_line
 from dist_alexnet.config import Config, LaunchConfig
+from dist_alexnet.launch.local import LocalLauncher
 from dist_alexnet.parallel.explain import plan
 from dist_alexnet.runs.failure import TrainingFailed
 from dist_alexnet.telemetry.clock import PHASES
-from dist_alexnet.training.local_launcher import LocalLauncher
 
 RECORD = {
     "kind": "train",

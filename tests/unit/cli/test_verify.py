@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.training.fingerprint import check_fingerprints
+from dist_alexnet.launch.fingerprint import check_fingerprints
 from dist_alexnet.verify.evidence import Evidence
 from dist_alexnet.verify.verdict import TOLERANCES, judge
 

@@ -12,9 +12,9 @@ import pytest
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.pool import in_order
+from dist_alexnet.launch.settle import make_launcher
 from dist_alexnet.machine import surroundings
 from dist_alexnet.resolve import resolve
-from dist_alexnet.training.prepare import make_launcher
 from dist_alexnet.verify.request import prepare
 
 

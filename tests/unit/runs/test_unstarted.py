@@ -8,7 +8,7 @@ from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import TrainingFailed
 from dist_alexnet.runs.unstarted import taken_back_unless_started
 from dist_alexnet.training.prepare import make_free
-from tests.unit.training.asking import ask
+from tests.unit.asking import ask
 
 
 def end(directory: RunDirectory, error: BaseException, fresh: bool = True) -> BaseException:

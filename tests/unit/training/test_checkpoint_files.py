@@ -14,7 +14,7 @@ from dist_alexnet.training.checkpoint_files import find_checkpoint, folder_name,
 from dist_alexnet.training.resume import check_usable, check_whole, newest_whole
 from dist_alexnet.training.state import Damaged, read_state, write_state
 from dist_alexnet.training.tensor_headers import check_tensors
-from tests.unit.training.asking import TINY, as_format_1, ask, write_checkpoint
+from tests.unit.asking import TINY, as_format_1, ask, write_checkpoint
 
 
 @pytest.fixture(scope="module")

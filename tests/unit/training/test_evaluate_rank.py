@@ -16,7 +16,7 @@ from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.training import worker
 from dist_alexnet.training.job import EvaluationJob
 from dist_alexnet.training.prepare_evaluation import EvaluationRequest, prepare_evaluation
-from tests.unit.training.asking import ask, write_checkpoint
+from tests.unit.asking import ask, write_checkpoint
 
 
 class FakeLoader:

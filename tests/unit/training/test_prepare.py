@@ -8,10 +8,10 @@ import yaml
 
 from dist_alexnet.config import SynthConfig, UsageError
 from dist_alexnet.data import synth
+from dist_alexnet.launch import local
 from dist_alexnet.runs.directory import RunDirectory
-from dist_alexnet.training import local_launcher
+from tests.unit.asking import ask
 from tests.unit.full_disk import full_disk
-from tests.unit.training.asking import ask
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_without_a_preset_the_data_decide(tmp_path: Path, pictures: Path) -> Non
     ],
 )
 def test_wrong_requests(tmp_path: Path, preset: str, monkeypatch: pytest.MonkeyPatch, override: str, message: str) -> None:
-    monkeypatch.setattr(local_launcher.LocalLauncher, "cuda_devices", lambda self: 0)
+    monkeypatch.setattr(local.LocalLauncher, "cuda_devices", lambda self: 0)
     with pytest.raises(UsageError, match=message) as error:
         ask(tmp_path, preset, override)
     assert "\n" not in str(error.value)
@@ -63,12 +63,12 @@ def test_wrong_requests(tmp_path: Path, preset: str, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize(("visible", "device"), [(0, "cpu"), (2, "cuda"), (4, "cuda")])
 def test_auto_takes_cuda_where_it_is(tmp_path: Path, preset: str, monkeypatch: pytest.MonkeyPatch, visible: int, device: str) -> None:
-    monkeypatch.setattr(local_launcher.LocalLauncher, "cuda_devices", lambda self: visible)
+    monkeypatch.setattr(local.LocalLauncher, "cuda_devices", lambda self: visible)
     assert ask(tmp_path, preset, "launch.device=auto").job.config.launch.device == device
 
 
 def test_auto_refuses_some_but_too_few_devices(tmp_path: Path, preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_launcher.LocalLauncher, "cuda_devices", lambda self: 1)
+    monkeypatch.setattr(local.LocalLauncher, "cuda_devices", lambda self: 1)
     with pytest.raises(
         UsageError, match="need 2 CUDA devices, but 1 are visible; type --gpus 1, --share-device to show correctness, or --device"
     ):
@@ -153,7 +153,7 @@ def test_an_output_directory_that_is_a_file(tmp_path: Path, preset: str, picture
 
 
 def test_a_disk_that_is_full_leaves_nothing_behind(tmp_path: Path, preset: str, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_launcher, "check_ranks", lambda: None)  # for which shared memory is a file too
+    monkeypatch.setattr(local, "check_ranks", lambda: None)  # for which shared memory is a file too
     with full_disk(), pytest.raises(UsageError, match="cannot write .*/runs/x: .*; type --output-dir"):
         ask(tmp_path, preset, f"data.path={pictures}")
     assert not (tmp_path / "runs" / "x").exists()

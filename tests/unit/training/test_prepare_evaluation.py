@@ -12,7 +12,7 @@ from dist_alexnet.config import UsageError
 from dist_alexnet.data import synth
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.training.prepare_evaluation import EvaluationRequest, PreparedEvaluation, prepare_evaluation
-from tests.unit.training.asking import ask, write_checkpoint
+from tests.unit.asking import ask, write_checkpoint
 
 SINGLE = ("strategy.name=single", "launch.workers=1")
 

@@ -11,8 +11,8 @@ from dist_alexnet.data.crops import Crops
 from dist_alexnet.data.image_set import open_split
 from dist_alexnet.data.statistics import write_statistics
 from dist_alexnet.data.stats import compute
-from dist_alexnet.training import local_launcher
-from tests.unit.training.asking import ask, write_checkpoint
+from dist_alexnet.launch import local
+from tests.unit.asking import ask, write_checkpoint
 
 
 @pytest.mark.parametrize("content", ["", "- 1", "model: {", "\udcff"])
@@ -57,7 +57,7 @@ def test_resume_settles_anew_what_the_machine_decides(tmp_path: Path, preset: st
     Path(preset).write_text(yaml.safe_dump(there))
     old = ask(tmp_path, preset, "data.threads=5", "train.momentum=0", name="old")
     old.lock.close()
-    monkeypatch.setattr(local_launcher.LocalLauncher, "cuda_devices", lambda self: 2)
+    monkeypatch.setattr(local.LocalLauncher, "cuda_devices", lambda self: 2)
     without = ask(tmp_path, None, name="old", resume="auto")  # from config.yaml
     from_checkpoint = ask(tmp_path, None, name="new", resume=str(write_checkpoint(without)))
     for prepared in (without, from_checkpoint):

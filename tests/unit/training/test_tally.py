@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dist_alexnet.config import UsageError
+from dist_alexnet.launch.agreement import Agreement
 from dist_alexnet.parallel.world import World
-from dist_alexnet.training.agreement import Agreement
 from dist_alexnet.training.tally import Tally, Validation, credit
 
 NAN, INF = math.nan, math.inf

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from dist_alexnet.data.healing import check_bad
 from dist_alexnet.data.loader import Loader
-from dist_alexnet.training.agreement import Agreement
+from dist_alexnet.launch.agreement import Agreement
 
 
 class BadImages:

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from dist_alexnet.config import Config, DataConfig, LaunchConfig
+from dist_alexnet.launch import rank
+from dist_alexnet.launch.rank import settle_threads
 from dist_alexnet.parallel.world import World
-from dist_alexnet.training import rank
-from dist_alexnet.training.rank import settle_threads
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ import pytest
 RUN = """
 import multiprocessing, os, sys, threading, time
 from pathlib import Path
-from dist_alexnet.training import driver, signals
-from dist_alexnet.runs.directory import RunDirectory, TrainingFailed
-from dist_alexnet.training.launcher import Launcher
+from dist_alexnet.launch import driver, signals
+from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.runs.failure import TrainingFailed
+from dist_alexnet.launch.launcher import Launcher
 
 {launcher}
 

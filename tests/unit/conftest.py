@@ -1,11 +1,11 @@
-"""Shared by the tests of this folder."""
+"""Shared by the tests of all rooms."""
 
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.unit.training.asking import TINY
+from tests.unit.asking import TINY
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from dist_alexnet.launch import loopback
+from dist_alexnet.launch.fate import die_with_parent
+from dist_alexnet.launch.launcher import Launcher, RankFunction
 from dist_alexnet.machine.cores import share_of_cores, thread_variables
 from dist_alexnet.machine.signals import LEFT_TO_DRIVER, blocked
 from dist_alexnet.machine.surroundings import check_ranks
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import RankFailure, TrainingFailed
-from dist_alexnet.training import loopback
-from dist_alexnet.training.fate import die_with_parent
-from dist_alexnet.training.launcher import Launcher, RankFunction
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing import PContext, RunProcsResult

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+from dist_alexnet.launch.launcher import Launcher
 from dist_alexnet.machine.signals import INSISTING, LEFT_TO_DRIVER
 from dist_alexnet.runs.directory import RunDirectory
-from dist_alexnet.training.launcher import Launcher
 
 REPEAT_S = 0.5  # `timeout` and some batch systems send one signal twice, to the process and to its group: that is not asking twice
 KILL_WAIT_S = 10.0  # for ranks that were killed to end

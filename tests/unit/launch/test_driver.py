@@ -14,13 +14,14 @@ import pytest
 
 from dist_alexnet.config import LaunchConfig
 from dist_alexnet.data.image_set import TooManyBadImages
+from dist_alexnet.launch import driver, endings
+from dist_alexnet.launch.launcher import Launcher, RankFunction
+from dist_alexnet.launch.local import LocalLauncher
+from dist_alexnet.runs import directory as run_directory
 from dist_alexnet.runs import watch
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import RankFailure, TrainingFailed
 from dist_alexnet.runs.unstarted import taken_back_unless_started
-from dist_alexnet.training import driver, endings
-from dist_alexnet.training.launcher import Launcher, RankFunction
-from dist_alexnet.training.local_launcher import LocalLauncher
 
 LAUNCH = LaunchConfig(workers=3, timeout_s=7)
 

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from dist_alexnet.launch.endings import explain, gone, read_summary
+from dist_alexnet.launch.launcher import Launcher, RankFunction
+from dist_alexnet.launch.signals import Signals
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import TrainingFailed
 from dist_alexnet.runs.watch import Watch
-from dist_alexnet.training.endings import explain, gone, read_summary
-from dist_alexnet.training.launcher import Launcher, RankFunction
-from dist_alexnet.training.signals import Signals
 
 POLL_S = 0.1
 

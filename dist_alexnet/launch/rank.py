@@ -14,14 +14,14 @@ import torch.distributed as dist
 
 from dist_alexnet import registry
 from dist_alexnet.config import Config
+from dist_alexnet.launch.agreement import Agreement
+from dist_alexnet.launch.fingerprint import check_fingerprints, fingerprint
 from dist_alexnet.machine.allocator import keep_freed_memory
 from dist_alexnet.machine.cores import share_of_cores
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import World
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import RankFailure
-from dist_alexnet.training.agreement import Agreement
-from dist_alexnet.training.fingerprint import check_fingerprints, fingerprint
 
 OTHERS_WAIT_S = 3.0  # our end ends the others: those who wait too, since a moment later, must say so, or they count as silent
 

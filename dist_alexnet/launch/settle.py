@@ -1,0 +1,92 @@
+"""What a configuration leaves open, settled before anything starts: launcher, ranks, device, options, images, classes."""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from dist_alexnet import registry
+from dist_alexnet.config import Config, UsageError
+from dist_alexnet.data import synth
+from dist_alexnet.data.crops import Crops
+from dist_alexnet.data.image_set import ImageSet, check_sizes, open_data
+from dist_alexnet.launch.launcher import Launcher
+from dist_alexnet.resolve import parse_options
+
+OUTPUT_DIR = Path("runs")  # where nobody says another
+SYNTH_FOLDER = ".data"  # in the output directory, which all nodes of a cluster see
+
+
+def make_launcher(config: Config) -> Launcher:
+    """The launcher that a configuration names."""
+    launcher: Launcher = registry.load(registry.LAUNCHERS, config.launch.name)(config.launch)
+    return launcher
+
+
+def settle_ranks(config: Config) -> Config:
+    """Settle how many ranks there are, and on what device ("auto": on CUDA if there is any, and then enough of it)."""
+    launch = config.launch
+    workers = launch.workers or registry.load(registry.STRATEGIES, config.strategy.name).default_ranks
+    visible = make_launcher(config).cuda_devices() if launch.device != "cpu" else 0
+    device = launch.device if launch.device != "auto" else ("cuda" if visible else "cpu")
+    if device == "cuda" and visible < workers and not (launch.share_device and visible):
+        instead = f"--gpus {visible}, --share-device to show correctness, or " if visible else ""
+        raise UsageError(
+            f"{workers} ranks need {workers} CUDA devices, but {visible} are visible; "
+            f"type {instead}--device cpu for {workers} processes on the CPU"
+        )
+    return replace(config, launch=replace(launch, workers=workers, device=device))
+
+
+def settle_options(config: Config) -> Config:
+    """With all options of the strategy, so that a run goes on as it began where a later version has other defaults."""
+    chosen = config.strategy
+    options = parse_options(chosen.name, registry.load(registry.STRATEGIES, chosen.name).Options, chosen.options)
+    return replace(config, strategy=replace(chosen, options=asdict(options)))
+
+
+def with_generated_classes(config: Config) -> Config:
+    """The same, with the classes that a generated data set will have; where there are images, these will say it."""
+    if config.data.path is not None or config.model.classes is not None:
+        return config
+    return replace(config, model=replace(config.model, classes=config.data.synth.classes))
+
+
+def open_sets(
+    config: Config,
+    output_dir: Path,
+    instead: str = "--output-dir with a folder you can write to",
+    tell: Callable[[str], None] = lambda line: None,
+) -> tuple[Path, ImageSet, ImageSet]:
+    """Folder, training and validation images; generated under `output_dir` where the configuration names none. `tell` hears which.
+
+    Raises:
+        UsageError: they cannot be opened, or not be written; in the second case says to type `instead`.
+    """
+    if config.data.path is None:
+        settings = config.data.synth
+        folder = output_dir / SYNTH_FOLDER / "synth-{classes}-{train}-{val}-{seed}".format(**asdict(settings))
+        try:
+            if not folder.exists():
+                tell(f"drawing {settings.train + settings.val:,} images")
+            synth.ensure(folder, settings)
+        except OSError as error:
+            raise UsageError(f"cannot write {folder}: {error.strerror}; type {instead}") from None
+    else:
+        folder = Path(config.data.path).absolute()
+        tell(f"looking for images in {config.data.path}")
+    train, val = open_data(folder)
+    check_sizes(train, config.data.store_size, config.model.image_size)
+    Crops.of(config.data, train, config.model.image_size)  # refuses means that are not to be had
+    return folder, train, val
+
+
+def settle_classes(config: Config, train: ImageSet, data: Path) -> Config:
+    """With as many outputs as the images have classes (UsageError: it says another number)."""
+    there = len(train.classes)
+    if there < 2:
+        raise UsageError(
+            f"{data} has {there} class ({', '.join(train.classes)}), which leaves nothing to tell apart; type --data with 2 or more"
+        )
+    if config.model.classes not in (None, there):
+        raise UsageError(f"model.classes={config.model.classes}, but {data} has {there} classes; type model.classes=null")
+    return replace(config, model=replace(config.model, classes=there))
