@@ -20,7 +20,7 @@ from dist_alexnet.parallel.predict import Collective
 from dist_alexnet.parallel.sharded_weights import GatherWeights, ScatterGradients
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.traffic import Direction
-from dist_alexnet.training.optimizer import VelocitySGD
+from dist_alexnet.update.optimizer import VelocitySGD
 
 
 @dataclass(frozen=True)

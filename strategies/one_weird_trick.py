@@ -31,7 +31,7 @@ from dist_alexnet.parallel.halves import Halves
 from dist_alexnet.parallel.placement import Placement, Shard
 from dist_alexnet.parallel.predict import Collective
 from dist_alexnet.parallel.strategy import Strategy
-from dist_alexnet.training.optimizer import VelocitySGD
+from dist_alexnet.update.optimizer import VelocitySGD
 
 
 @dataclass(frozen=True)

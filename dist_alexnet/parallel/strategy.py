@@ -49,7 +49,7 @@ from dist_alexnet.parallel.tables import DTYPES, Tables
 from dist_alexnet.parallel.traffic import Traffic
 from dist_alexnet.parallel.world import World
 from dist_alexnet.telemetry.clock import Clock
-from dist_alexnet.training.optimizer import VelocitySGD
+from dist_alexnet.update.optimizer import VelocitySGD
 
 
 class Strategy(Tables, ABC):

@@ -27,8 +27,8 @@ from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.ranks import run_on_ranks
 from dist_alexnet.training.canonical import canonical_tensors, rows_kept
 from dist_alexnet.training.checkpoint import load_tensors, save
-from dist_alexnet.training.optimizer import VelocitySGD
 from dist_alexnet.training.state import TrainingState
+from dist_alexnet.update.optimizer import VelocitySGD
 from dist_alexnet.verify.evidence import Evidence, Reference
 from dist_alexnet.verify.trace import generated_batches, train_steps
 from dist_alexnet.verify.verdict import TOLERANCES, Verdict, judge

@@ -6,8 +6,8 @@ from torch.distributed.tensor import DTensor
 from dist_alexnet.model.network import Network
 from dist_alexnet.parallel.placement import interval, length
 from dist_alexnet.parallel.strategy import Strategy
-from dist_alexnet.training.optimizer import VelocitySGD
 from dist_alexnet.training.tensor_headers import MOMENTUM
+from dist_alexnet.update.optimizer import VelocitySGD
 
 
 def canonical_tensors(strategy: Strategy, network: Network, optimizer: VelocitySGD | None) -> dict[str, Tensor]:

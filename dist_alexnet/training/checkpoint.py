@@ -31,10 +31,10 @@ from dist_alexnet.parallel.traffic import Traffic
 from dist_alexnet.telemetry.clock import Clock
 from dist_alexnet.training.canonical import canonical_tensors, holders, rows_kept
 from dist_alexnet.training.checkpoint_files import TEMPORARY, folder_name, list_checkpoints
-from dist_alexnet.training.optimizer import VelocitySGD
 from dist_alexnet.training.state import STATE_FILE, TrainingState, write_state
 from dist_alexnet.training.tensor_file import TensorFile
 from dist_alexnet.training.tensor_headers import MOMENTUM, MOMENTUM_FILE, WEIGHTS_FILE, Piece, read_pieces
+from dist_alexnet.update.optimizer import VelocitySGD
 
 FILES = {"": WEIGHTS_FILE, MOMENTUM: MOMENTUM_FILE}  # by what their tensors' names begin with
 

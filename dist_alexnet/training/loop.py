@@ -20,11 +20,11 @@ from dist_alexnet.telemetry.meter import Meter
 from dist_alexnet.training import checkpoint
 from dist_alexnet.training.evaluation import evaluate
 from dist_alexnet.training.job import Job
-from dist_alexnet.training.optimizer import VelocitySGD
 from dist_alexnet.training.pace import Pace, Work
-from dist_alexnet.training.schedule import Schedule
 from dist_alexnet.training.state import TrainingState, read_state
 from dist_alexnet.training.tally import Validation
+from dist_alexnet.update.optimizer import VelocitySGD
+from dist_alexnet.update.schedule import Schedule
 
 
 class StopAsked(Exception):  # noqa: N818 - what happened, not an error

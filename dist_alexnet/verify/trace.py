@@ -15,8 +15,8 @@ from dist_alexnet.batch import Batch
 from dist_alexnet.config import Config
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.training.canonical import canonical_tensors, rows_kept
-from dist_alexnet.training.optimizer import VelocitySGD
-from dist_alexnet.training.schedule import Schedule
+from dist_alexnet.update.optimizer import VelocitySGD
+from dist_alexnet.update.schedule import Schedule
 
 
 @dataclass(frozen=True)

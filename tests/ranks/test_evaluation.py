@@ -20,9 +20,9 @@ from dist_alexnet.testing.conformance import TINY, configure, variants
 from dist_alexnet.testing.ranks import run_on_ranks
 from dist_alexnet.training.checkpoint import save
 from dist_alexnet.training.evaluation import evaluate
-from dist_alexnet.training.optimizer import VelocitySGD
 from dist_alexnet.training.state import TrainingState
 from dist_alexnet.training.worker import load_network
+from dist_alexnet.update.optimizer import VelocitySGD
 
 STRATEGIES = ("channel_split", "ddp", "fsdp", "hybrid", "one_weird_trick", "pipeline", "single")
 IMAGES, BATCH, CLASSES = 13, 11, 7  # the last batch has 2 rows, fewer than 3 ranks

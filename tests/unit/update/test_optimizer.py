@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from dist_alexnet.config import TrainConfig
-from dist_alexnet.training.optimizer import VelocitySGD
+from dist_alexnet.update.optimizer import VelocitySGD
 
 RATES = [0.1, 0.1, 0.01, 0.01, 0.001, 0.05]  # drops, and a rise
 

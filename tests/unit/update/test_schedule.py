@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dist_alexnet.config import ScheduleConfig, TrainConfig
-from dist_alexnet.training.schedule import Schedule
+from dist_alexnet.update.schedule import Schedule
 
 
 def schedule(name: str, **options: float) -> Schedule:
