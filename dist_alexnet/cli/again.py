@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from dist_alexnet.checkpoints.resume import OF_THE_MACHINE
 from dist_alexnet.launch.settle import OUTPUT_DIR
-from dist_alexnet.training.resume import OF_THE_MACHINE
 
 
 def resume_command(name: str, output_dir: Path, typed: Sequence[str]) -> str:

@@ -18,6 +18,9 @@ import pytest
 import torch
 
 from dist_alexnet import registry
+from dist_alexnet.checkpoints.canonical import canonical_tensors, rows_kept
+from dist_alexnet.checkpoints.checkpoint import load_tensors, save
+from dist_alexnet.checkpoints.state import TrainingState
 from dist_alexnet.config import Config, LaunchConfig, ModelConfig, ScheduleConfig, StrategyConfig, TrainConfig, UsageError, Widths
 from dist_alexnet.launch.rank import connect_strategy
 from dist_alexnet.model.layers import describe
@@ -25,9 +28,6 @@ from dist_alexnet.model.network import Network
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.ranks import run_on_ranks
-from dist_alexnet.training.canonical import canonical_tensors, rows_kept
-from dist_alexnet.training.checkpoint import load_tensors, save
-from dist_alexnet.training.state import TrainingState
 from dist_alexnet.update.optimizer import VelocitySGD
 from dist_alexnet.verify.evidence import Evidence, Reference
 from dist_alexnet.verify.trace import generated_batches, train_steps

@@ -11,6 +11,9 @@ from itertools import chain, count
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from dist_alexnet.checkpoints.files import list_checkpoints
+from dist_alexnet.checkpoints.resume import changes, check_resume, config_of_checkpoint, config_of_run, other_images
+from dist_alexnet.checkpoints.where_to_resume import where_to_resume
 from dist_alexnet.config import Config, UsageError
 from dist_alexnet.data.image_set import check_there, passed_over
 from dist_alexnet.json_text import to_json
@@ -27,10 +30,7 @@ from dist_alexnet.resolve import resolve, to_yaml
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.settings.presets import PAPER, QUICKSTART, read_preset
 from dist_alexnet.telemetry.environment import describe_machine, versions
-from dist_alexnet.training.checkpoint_files import list_checkpoints
 from dist_alexnet.training.job import Job
-from dist_alexnet.training.resume import changes, check_resume, config_of_checkpoint, config_of_run, other_images
-from dist_alexnet.training.where_to_resume import where_to_resume
 
 if TYPE_CHECKING:
     from dist_alexnet.parallel.explain import Plan

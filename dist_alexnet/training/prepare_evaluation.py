@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from dist_alexnet.checkpoints.files import find_checkpoint
+from dist_alexnet.checkpoints.resume import check_same_network, check_usable, config_of_checkpoint, network_of, other_mean
+from dist_alexnet.checkpoints.state import read_state
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.image_set import check_there
 from dist_alexnet.launch.launcher import Launcher
@@ -11,10 +14,7 @@ from dist_alexnet.launch.settle import OUTPUT_DIR, make_launcher, open_sets, set
 from dist_alexnet.resolve import resolve
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.settings.idle import IN_EVALUATION, check_idle, typed_keys
-from dist_alexnet.training.checkpoint_files import find_checkpoint
 from dist_alexnet.training.job import EvaluationJob
-from dist_alexnet.training.resume import check_same_network, check_usable, config_of_checkpoint, network_of, other_mean
-from dist_alexnet.training.state import read_state
 
 # Settings that decide what a network reads.
 NUMBERS = (*(("data", key) for key in ("mean", "subtract", "statistics", "std", "store_size", "dtype")), ("train", "dtype"))

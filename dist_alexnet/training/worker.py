@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dist_alexnet.checkpoints.checkpoint import load_tensors
 from dist_alexnet.data.image_set import open_data
 from dist_alexnet.data.loader import Loader
 from dist_alexnet.launch.agreement import Agreement
@@ -14,7 +15,6 @@ from dist_alexnet.launch.rank import connect_strategy, rank_process, settle_thre
 from dist_alexnet.model.network import Network
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.runs.metrics import MetricsFile
-from dist_alexnet.training.checkpoint import load_tensors
 from dist_alexnet.training.evaluation import evaluate
 from dist_alexnet.training.job import EvaluationJob, Job
 from dist_alexnet.training.loop import Training, summary

@@ -12,9 +12,9 @@ import torch.distributed as dist
 from torch import Tensor
 
 from dist_alexnet.batch import Batch
+from dist_alexnet.checkpoints.canonical import canonical_tensors, rows_kept
 from dist_alexnet.config import Config
 from dist_alexnet.parallel.strategy import Strategy
-from dist_alexnet.training.canonical import canonical_tensors, rows_kept
 from dist_alexnet.update.optimizer import VelocitySGD
 from dist_alexnet.update.schedule import Schedule
 

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from dist_alexnet.batch import Batch
+from dist_alexnet.checkpoints.checkpoint import save
+from dist_alexnet.checkpoints.state import TrainingState
 from dist_alexnet.config import Config
 from dist_alexnet.launch.agreement import Agreement
 from dist_alexnet.launch.rank import connect_strategy
@@ -18,9 +20,7 @@ from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.conformance import TINY, configure, variants
 from dist_alexnet.testing.ranks import run_on_ranks
-from dist_alexnet.training.checkpoint import save
 from dist_alexnet.training.evaluation import evaluate
-from dist_alexnet.training.state import TrainingState
 from dist_alexnet.training.worker import load_network
 from dist_alexnet.update.optimizer import VelocitySGD
 

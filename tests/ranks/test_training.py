@@ -15,6 +15,10 @@ from safetensors.torch import load_file
 
 from dist_alexnet import registry
 from dist_alexnet.batch import Batch
+from dist_alexnet.checkpoints import checkpoint
+from dist_alexnet.checkpoints.files import list_checkpoints
+from dist_alexnet.checkpoints.resume import check_resume
+from dist_alexnet.checkpoints.state import read_state
 from dist_alexnet.config import Config
 from dist_alexnet.data import synth
 from dist_alexnet.data.image_set import open_split
@@ -24,12 +28,9 @@ from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import NonFiniteLoss
 from dist_alexnet.runs.metrics import MetricsFile
 from dist_alexnet.testing.ranks import run_on_ranks
-from dist_alexnet.training import checkpoint, loop
-from dist_alexnet.training.checkpoint_files import list_checkpoints
+from dist_alexnet.training import loop
 from dist_alexnet.training.job import Job
 from dist_alexnet.training.loop import Training
-from dist_alexnet.training.resume import check_resume
-from dist_alexnet.training.state import read_state
 from dist_alexnet.training.tally import Validation
 
 TINY = """

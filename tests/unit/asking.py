@@ -8,10 +8,10 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
+from dist_alexnet.checkpoints.files import folder_name
+from dist_alexnet.checkpoints.tensor_headers import MOMENTUM_FILE, WEIGHTS_FILE
 from dist_alexnet.model.layers import describe, parameter_shapes
-from dist_alexnet.training.checkpoint_files import folder_name
 from dist_alexnet.training.prepare import Prepared, Request, prepare
-from dist_alexnet.training.tensor_headers import MOMENTUM_FILE, WEIGHTS_FILE
 
 TINY = {
     "model": {

@@ -6,11 +6,11 @@ import pytest
 import torch.distributed as dist
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
+from dist_alexnet.checkpoints.canonical import canonical_tensors, rows_kept
 from dist_alexnet.launch.rank import connect_strategy
 from dist_alexnet.model.layers import parameter_shapes
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.conformance import TINY, configure
-from dist_alexnet.training.canonical import canonical_tensors, rows_kept
 from dist_alexnet.verify.trace import generated_batches, train_steps
 
 CASES = [("ddp", {}), ("ddp", {"shard_optimizer": True}), ("hybrid", {}), ("fsdp", {}), ("fsdp", {"keep_gathered": True})]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dist_alexnet.training.state import Damaged
+from dist_alexnet.checkpoints.state import Damaged
 
 WEIGHTS_FILE, MOMENTUM_FILE = "model.safetensors", "optimizer/momentum.safetensors"
 PARTS_OF_FORMAT_1 = "shard-*.safetensors"

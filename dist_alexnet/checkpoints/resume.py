@@ -5,6 +5,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from dist_alexnet.checkpoints.files import check_files, list_checkpoints
+from dist_alexnet.checkpoints.state import STATE_FILE, Damaged, TrainingState, read_state
+from dist_alexnet.checkpoints.tensor_headers import MOMENTUM, MOMENTUM_FILE, check_tensors
 from dist_alexnet.config import Config, UsageError
 from dist_alexnet.data.crops import Crops
 from dist_alexnet.data.image_set import ImageSet
@@ -12,9 +15,6 @@ from dist_alexnet.model.layers import describe, parameter_shapes
 from dist_alexnet.resolve import resolve
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.settings.presets import read_preset
-from dist_alexnet.training.checkpoint_files import check_files, list_checkpoints
-from dist_alexnet.training.state import STATE_FILE, Damaged, TrainingState, read_state
-from dist_alexnet.training.tensor_headers import MOMENTUM, MOMENTUM_FILE, check_tensors
 
 # What was settled where the run was started, and how it is written where it has not been.
 OF_THE_MACHINE: dict[str, dict[str, Any]] = {

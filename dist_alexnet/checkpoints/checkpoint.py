@@ -22,6 +22,11 @@ import torch.distributed as dist
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from dist_alexnet.checkpoints.canonical import canonical_tensors, holders, rows_kept
+from dist_alexnet.checkpoints.files import TEMPORARY, folder_name, list_checkpoints
+from dist_alexnet.checkpoints.state import STATE_FILE, TrainingState, write_state
+from dist_alexnet.checkpoints.tensor_file import TensorFile
+from dist_alexnet.checkpoints.tensor_headers import MOMENTUM, MOMENTUM_FILE, WEIGHTS_FILE, Piece, read_pieces
 from dist_alexnet.config import UsageError
 from dist_alexnet.model.layers import parameter_shapes
 from dist_alexnet.model.network import Network
@@ -29,11 +34,6 @@ from dist_alexnet.parallel.exchange import Channel
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.traffic import Traffic
 from dist_alexnet.telemetry.clock import Clock
-from dist_alexnet.training.canonical import canonical_tensors, holders, rows_kept
-from dist_alexnet.training.checkpoint_files import TEMPORARY, folder_name, list_checkpoints
-from dist_alexnet.training.state import STATE_FILE, TrainingState, write_state
-from dist_alexnet.training.tensor_file import TensorFile
-from dist_alexnet.training.tensor_headers import MOMENTUM, MOMENTUM_FILE, WEIGHTS_FILE, Piece, read_pieces
 from dist_alexnet.update.optimizer import VelocitySGD
 
 FILES = {"": WEIGHTS_FILE, MOMENTUM: MOMENTUM_FILE}  # by what their tensors' names begin with

@@ -3,10 +3,10 @@
 import difflib
 from pathlib import Path
 
+from dist_alexnet.checkpoints.files import find_checkpoint, list_checkpoints
+from dist_alexnet.checkpoints.resume import check_usable, newest_whole
 from dist_alexnet.config import UsageError
 from dist_alexnet.runs.directory import RunDirectory
-from dist_alexnet.training.checkpoint_files import find_checkpoint, list_checkpoints
-from dist_alexnet.training.resume import check_usable, newest_whole
 
 
 def where_to_resume(resume: str | None, output_dir: Path, name: str | None) -> tuple[Path | None, list[str]]:

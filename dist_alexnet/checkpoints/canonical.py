@@ -3,10 +3,10 @@
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
+from dist_alexnet.checkpoints.tensor_headers import MOMENTUM
 from dist_alexnet.model.network import Network
 from dist_alexnet.parallel.placement import interval, length
 from dist_alexnet.parallel.strategy import Strategy
-from dist_alexnet.training.tensor_headers import MOMENTUM
 from dist_alexnet.update.optimizer import VelocitySGD
 
 

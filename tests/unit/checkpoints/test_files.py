@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from dist_alexnet.checkpoints.files import find_checkpoint, folder_name, list_checkpoints
+from dist_alexnet.checkpoints.resume import check_usable, check_whole, newest_whole
+from dist_alexnet.checkpoints.state import Damaged, read_state, write_state
+from dist_alexnet.checkpoints.tensor_headers import check_tensors
 from dist_alexnet.config import UsageError
-from dist_alexnet.training.checkpoint_files import find_checkpoint, folder_name, list_checkpoints
-from dist_alexnet.training.resume import check_usable, check_whole, newest_whole
-from dist_alexnet.training.state import Damaged, read_state, write_state
-from dist_alexnet.training.tensor_headers import check_tensors
 from tests.unit.asking import TINY, as_format_1, ask, write_checkpoint
 
 

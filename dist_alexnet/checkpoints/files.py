@@ -5,8 +5,8 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
+from dist_alexnet.checkpoints.state import STATE_FILE, Damaged, read_state
 from dist_alexnet.config import UsageError
-from dist_alexnet.training.state import STATE_FILE, Damaged, read_state
 
 TEMPORARY = ".unfinished-"
 READABLE = "type a run folder or checkpoint that you can read"
