@@ -25,6 +25,7 @@ from dist_alexnet.runs.failure import TrainingFailed
 
 KILL_WAIT_S = 5.0
 WATCH_S = 0.5
+PARENT_DIED = signal.SIGRTMIN  # sent by the kernel
 
 Fail = Callable[[BaseException], None]
 Task = Callable[[Fail], None]  # may call it, from any thread, to end with an error while it still works
@@ -54,12 +55,7 @@ class Apart:
     def end(self) -> None:
         """Kill the process and all that it has started, and wait until they are gone. It may have ended."""
         assert self._process.pid
-        deadline = time.monotonic() + KILL_WAIT_S
-        while (started := list(filter(_lives, _descendants(self._process.pid)))) and time.monotonic() < deadline:
-            for pid in started:  # again and again: Ray starts others in their place
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(0.02)
+        _kill_descendants(self._process.pid)
         self._process.kill()
         self._process.join(KILL_WAIT_S)
         with suppress(OSError):  # somebody has deleted the folder of the run
@@ -68,9 +64,10 @@ class Apart:
 
 
 def _work(task: Task, answers: "Connection[BaseException | None, None]", log: Path) -> None:
-    die_with_parent()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {*LEFT_TO_DRIVER, PARENT_DIED})
     adopt_orphans()
-    signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_DRIVER)
+    die_with_parent(PARENT_DIED)
+    threading.Thread(target=_die_with_all_when_parent_does, daemon=True).start()
     with log.open("a") as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
@@ -83,6 +80,23 @@ def _work(task: Task, answers: "Connection[BaseException | None, None]", log: Pa
         answers.send(_portable(error, log))
     sys.stderr.flush()
     threading.Event().wait()  # until the parent ends us together with all that we have started
+
+
+def _die_with_all_when_parent_does() -> None:
+    """Ray's agents would outlive us by minutes: they ask now and then whether their raylet is there."""
+    signal.sigwait({PARENT_DIED})
+    _kill_descendants(os.getpid())
+    os._exit(1)
+
+
+def _kill_descendants(pid: int) -> None:
+    """Kill all that a process has started, and wait until they are gone."""
+    deadline = time.monotonic() + KILL_WAIT_S
+    while (started := list(filter(_lives, _descendants(pid)))) and time.monotonic() < deadline:
+        for other in started:  # again and again: Ray starts others in their place
+            with suppress(ProcessLookupError):
+                os.kill(other, signal.SIGKILL)
+        time.sleep(0.02)
 
 
 def _leave_folder(instead: Path) -> None:
