@@ -18,7 +18,7 @@ from dist_alexnet.json_text import to_json
 from dist_alexnet.machine.surroundings import check_alone
 
 if TYPE_CHECKING:
-    from dist_alexnet.training.prepare_evaluation import EvaluationRequest, PreparedEvaluation
+    from dist_alexnet.evaluation.prepare import EvaluationRequest, PreparedEvaluation
 
 
 class Views(Enum):
@@ -58,7 +58,7 @@ def evaluate(
     typed = options.as_overrides(locals())
     check_alone()
     check_files({"--per-class": per_class, "--confusion": confusion})
-    from dist_alexnet.training.prepare_evaluation import EvaluationRequest
+    from dist_alexnet.evaluation.prepare import EvaluationRequest
 
     request = EvaluationRequest(checkpoints, typed, {Views.center: 1, Views.ten: 10}[views], confusion is not None)
     prepared, summary = _run(request)
@@ -77,12 +77,12 @@ def evaluate(
 
 def _run(request: "EvaluationRequest") -> "tuple[PreparedEvaluation, dict[str, Any]]":
     """Evaluate in a folder that is gone afterwards, unless the ranks failed and what went wrong is told by the logs in it."""
+    from dist_alexnet.evaluation.prepare import prepare_evaluation
     from dist_alexnet.launch.driver import execute
     from dist_alexnet.runs.directory import RunDirectory
     from dist_alexnet.runs.failure import TrainingFailed
     from dist_alexnet.runs.scratch import scratch
     from dist_alexnet.runs.unstarted import taken_back_unless_started
-    from dist_alexnet.training.prepare_evaluation import prepare_evaluation
 
     with ExitStack() as stack:
         try:
@@ -94,7 +94,7 @@ def _run(request: "EvaluationRequest") -> "tuple[PreparedEvaluation, dict[str, A
                 prepared = prepare_evaluation(request, directory, say)
                 for note in prepared.notes:
                     say(f"note: {note}")
-                from dist_alexnet.training.worker import evaluate_rank  # here, for it imports torch
+                from dist_alexnet.evaluation.worker import evaluate_rank  # here, for it imports torch
 
                 function = partial(evaluate_rank, prepared.job)
                 summary, _ = execute(function, directory, prepared.launcher, lambda record: None, say, saves=False)

@@ -15,15 +15,3 @@ class Job:
     directory: RunDirectory
     data: Path  # folder with train/ and val/
     resume: Path | None = None  # checkpoint to start from
-
-
-@dataclass(frozen=True)
-class EvaluationJob:
-    """One evaluation, as every rank receives it."""
-
-    config: Config
-    directory: RunDirectory
-    data: Path  # folder with train/ and val/
-    checkpoints: tuple[Path, ...]  # their networks are averaged; one may be there several times
-    views: int = 1  # of each image: 1, the centre, or 10
-    confusion: bool = False  # count who is taken for whom

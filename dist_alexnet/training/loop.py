@@ -12,17 +12,17 @@ from dist_alexnet.checkpoints import checkpoint
 from dist_alexnet.checkpoints.state import TrainingState, read_state
 from dist_alexnet.data.image_set import ImageSet, open_data
 from dist_alexnet.data.loader import Loader
+from dist_alexnet.evaluation.evaluation import evaluate
+from dist_alexnet.evaluation.tally import Validation
 from dist_alexnet.launch.agreement import Agreement
 from dist_alexnet.launch.bad_images import BadImages
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.runs.failure import NonFiniteLoss
 from dist_alexnet.runs.metrics import MetricsFile
 from dist_alexnet.telemetry.environment import versions
-from dist_alexnet.telemetry.meter import Meter
-from dist_alexnet.training.evaluation import evaluate
 from dist_alexnet.training.job import Job
+from dist_alexnet.training.meter import Meter
 from dist_alexnet.training.pace import Pace, Work
-from dist_alexnet.training.tally import Validation
 from dist_alexnet.update.optimizer import VelocitySGD
 from dist_alexnet.update.schedule import Schedule
 

@@ -14,14 +14,14 @@ from dist_alexnet.batch import Batch
 from dist_alexnet.checkpoints.checkpoint import save
 from dist_alexnet.checkpoints.state import TrainingState
 from dist_alexnet.config import Config
+from dist_alexnet.evaluation.evaluation import evaluate
+from dist_alexnet.evaluation.worker import load_network
 from dist_alexnet.launch.agreement import Agreement
 from dist_alexnet.launch.rank import connect_strategy
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.conformance import TINY, configure, variants
 from dist_alexnet.testing.ranks import run_on_ranks
-from dist_alexnet.training.evaluation import evaluate
-from dist_alexnet.training.worker import load_network
 from dist_alexnet.update.optimizer import VelocitySGD
 
 STRATEGIES = ("channel_split", "ddp", "fsdp", "hybrid", "one_weird_trick", "pipeline", "single")

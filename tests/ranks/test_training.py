@@ -22,6 +22,7 @@ from dist_alexnet.checkpoints.state import read_state
 from dist_alexnet.config import Config
 from dist_alexnet.data import synth
 from dist_alexnet.data.image_set import open_split
+from dist_alexnet.evaluation.tally import Validation
 from dist_alexnet.parallel.world import World
 from dist_alexnet.resolve import resolve
 from dist_alexnet.runs.directory import RunDirectory
@@ -31,7 +32,6 @@ from dist_alexnet.testing.ranks import run_on_ranks
 from dist_alexnet.training import loop
 from dist_alexnet.training.job import Job
 from dist_alexnet.training.loop import Training
-from dist_alexnet.training.tally import Validation
 
 TINY = """
 model: {classes: 4, image_size: 36, init: fan_in, widths: {conv1: 8, conv2: 12, conv3: 16, conv4: 16, conv5: 12, fc6: 20, fc7: 24}}

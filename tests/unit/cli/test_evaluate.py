@@ -11,12 +11,11 @@ import pytest
 from dist_alexnet.cli.class_report import CLASS_COLUMNS, CONFUSION_COLUMNS, check_files, class_rows, confusion_rows, worst_classes, write
 from dist_alexnet.cli.evaluate import _run, _split, _text
 from dist_alexnet.config import UsageError
+from dist_alexnet.evaluation.prepare import EvaluationRequest
 from dist_alexnet.launch import driver
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import TrainingFailed
 from dist_alexnet.runs.scratch import OWNER
-from dist_alexnet.training import prepare_evaluation
-from dist_alexnet.training.prepare_evaluation import EvaluationRequest
 
 CLASSES = ["ant", "bee", 'c, "d"\udcff\n']
 BY_CLASS = {"images": [4, 0, 2], "top1_error": [0.25, None, 0.5], "top5_error": [0.0, None, 0.5]}
@@ -135,9 +134,7 @@ def test_logs_of_an_evaluation_that_failed_stay_if_they_are_named(
     (tmp_path / "dist-alexnet-eval-killed" / OWNER).touch()  # which nobody has locked
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(driver, "execute", fail)
-    monkeypatch.setattr(
-        prepare_evaluation, "prepare_evaluation", lambda request, directory, tell: SimpleNamespace(job=None, launcher=None, notes=[])
-    )
+    monkeypatch.setattr(prepare, "prepare_evaluation", lambda request, directory, tell: SimpleNamespace(job=None, launcher=None, notes=[]))
     with pytest.raises(SystemExit) as ended:
         _run(EvaluationRequest([], []))
     told = capsys.readouterr().err

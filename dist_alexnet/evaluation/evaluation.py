@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from dist_alexnet.batch import Batch
+from dist_alexnet.evaluation.tally import Tally
 from dist_alexnet.launch.agreement import Agreement
 from dist_alexnet.model.network import Network
 from dist_alexnet.parallel.strategy import Strategy
-from dist_alexnet.training.tally import Tally
 
 
 @torch.no_grad()

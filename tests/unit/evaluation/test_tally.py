@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dist_alexnet.config import UsageError
+from dist_alexnet.evaluation.tally import Tally, Validation, credit
 from dist_alexnet.launch.agreement import Agreement
 from dist_alexnet.parallel.world import World
-from dist_alexnet.training.tally import Tally, Validation, credit
 
 NAN, INF = math.nan, math.inf
 

@@ -11,11 +11,11 @@ import torch
 
 from dist_alexnet.batch import Batch
 from dist_alexnet.config import Config
+from dist_alexnet.evaluation import worker
+from dist_alexnet.evaluation.job import EvaluationJob
+from dist_alexnet.evaluation.prepare import EvaluationRequest, prepare_evaluation
 from dist_alexnet.parallel.world import World
 from dist_alexnet.runs.directory import RunDirectory
-from dist_alexnet.training import worker
-from dist_alexnet.training.job import EvaluationJob
-from dist_alexnet.training.prepare_evaluation import EvaluationRequest, prepare_evaluation
 from tests.unit.asking import ask, write_checkpoint
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.data import synth
+from dist_alexnet.evaluation.prepare import EvaluationRequest, PreparedEvaluation, prepare_evaluation
 from dist_alexnet.runs.directory import RunDirectory
-from dist_alexnet.training.prepare_evaluation import EvaluationRequest, PreparedEvaluation, prepare_evaluation
 from tests.unit.asking import ask, write_checkpoint
 
 SINGLE = ("strategy.name=single", "launch.workers=1")

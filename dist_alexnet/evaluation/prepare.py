@@ -9,12 +9,12 @@ from dist_alexnet.checkpoints.resume import check_same_network, check_usable, co
 from dist_alexnet.checkpoints.state import read_state
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.image_set import check_there
+from dist_alexnet.evaluation.job import EvaluationJob
 from dist_alexnet.launch.launcher import Launcher
 from dist_alexnet.launch.settle import OUTPUT_DIR, make_launcher, open_sets, settle_classes, settle_ranks
 from dist_alexnet.resolve import resolve
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.settings.idle import IN_EVALUATION, check_idle, typed_keys
-from dist_alexnet.training.job import EvaluationJob
 
 # Settings that decide what a network reads.
 NUMBERS = (*(("data", key) for key in ("mean", "subtract", "statistics", "std", "store_size", "dtype")), ("train", "dtype"))
