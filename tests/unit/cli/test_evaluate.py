@@ -11,6 +11,7 @@ import pytest
 from dist_alexnet.cli.class_report import CLASS_COLUMNS, CONFUSION_COLUMNS, check_files, class_rows, confusion_rows, worst_classes, write
 from dist_alexnet.cli.evaluate import _run, _split, _text
 from dist_alexnet.config import UsageError
+from dist_alexnet.evaluation import prepare
 from dist_alexnet.evaluation.prepare import EvaluationRequest
 from dist_alexnet.launch import driver
 from dist_alexnet.runs.directory import RunDirectory
