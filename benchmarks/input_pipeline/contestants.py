@@ -13,7 +13,7 @@ from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms import v2
 
 from dist_alexnet.config import DataConfig
-from dist_alexnet.data.image_set import ImageSet
+from dist_alexnet.data.images import ImageSet
 from dist_alexnet.data.loader import Loader
 from dist_alexnet.data.sampler import Sampler
 

@@ -16,10 +16,10 @@ import torch
 
 from benchmarks.common import environment, write
 from benchmarks.input_pipeline.contestants import IMAGE_SIZE, config
-from dist_alexnet.data.image_set import open_split
-from dist_alexnet.data.index import Index, read_index
 from dist_alexnet.data.loader import Loader
-from dist_alexnet.data.shards import shard_path, write_shard
+from dist_alexnet.data.sets.index import Index, read_index
+from dist_alexnet.data.sets.open import open_split
+from dist_alexnet.data.sets.shards import shard_path, write_shard
 from dist_alexnet.machine.allocator import keep_freed_memory
 
 BATCH, SHARD = 128, 4096

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from dist_alexnet.data.image_set import ImageSet
+from dist_alexnet.data.images import ImageSet
 
 
 @contextmanager

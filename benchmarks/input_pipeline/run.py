@@ -18,7 +18,8 @@ from typing import Any
 from benchmarks.common import environment, summary, write
 from benchmarks.input_pipeline.contestants import CONTESTANTS, Batches
 from benchmarks.input_pipeline.other_process import ffcv
-from dist_alexnet.data.image_set import ImageSet, open_split
+from dist_alexnet.data.images import ImageSet
+from dist_alexnet.data.sets.open import open_split
 from dist_alexnet.machine.allocator import keep_freed_memory
 
 SETTLE_S = 2  # in which the others fill their queues

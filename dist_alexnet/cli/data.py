@@ -84,7 +84,7 @@ def verify(
     as_json: options.Json = False,
 ) -> None:
     """Check every shard against its checksum and decode every image; exit code 1 if anything is wrong."""
-    from dist_alexnet.data.image_set import check_there
+    from dist_alexnet.data.images import check_there
 
     check_there(data)
     from dist_alexnet.data.pool import settle_workers  # from here on with libraries that take seconds to import

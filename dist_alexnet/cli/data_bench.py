@@ -17,7 +17,7 @@ from dist_alexnet.machine.surroundings import check_docstrings
 if TYPE_CHECKING:
     from dist_alexnet.config import Config
     from dist_alexnet.data.bench import Rate
-    from dist_alexnet.data.image_set import ImageSet
+    from dist_alexnet.data.images import ImageSet
 
 STORED = {"jpeg": "JPEG", "raw": "pixels", "original": "files as they were delivered"}
 REMEDIES = {  # of what takes longest, and how images are stored
@@ -50,7 +50,7 @@ def bench(
     images, configs = _settle(data, typed, _threads(threads))
     check_docstrings()
     from dist_alexnet.data.bench import measure  # from here on with torch, which takes seconds to import
-    from dist_alexnet.data.image_set import TooManyBadImages
+    from dist_alexnet.data.images import TooManyBadImages
     from dist_alexnet.machine.allocator import keep_freed_memory
 
     if any(config.launch.device == "cpu" for config in configs):
@@ -77,7 +77,8 @@ def _settle(data: Path, typed: list[str], threads: list[int]) -> "tuple[ImageSet
     """The training images, and the configurations of a rank that trains on them alone, by device and threads."""
     from dataclasses import replace
 
-    from dist_alexnet.data.image_set import check_sizes, open_split
+    from dist_alexnet.data.images import check_sizes
+    from dist_alexnet.data.sets.open import open_split
     from dist_alexnet.launch.settle import settle_ranks
     from dist_alexnet.resolve import resolve
     from dist_alexnet.settings.idle import IN_MEASUREMENT, check_idle, typed_keys

@@ -32,7 +32,7 @@ def stats(
     They are printed beside the authors' own of 2012, with which data.statistics=authors trains.
     `data prepare` stores them with its squares.
     """
-    from dist_alexnet.data.image_set import check_there
+    from dist_alexnet.data.images import check_there
 
     check_there(data)
     from dist_alexnet.data.pool import settle_workers  # from here on with libraries that take seconds to import
@@ -62,8 +62,8 @@ def stats(
 
 def _statistics(data: Path, recompute: bool, size: int | None, workers: int) -> "tuple[Statistics, list[str], bool]":
     """Statistics, images that were left out, and whether they had to be computed."""
-    from dist_alexnet.data.image_set import open_split
     from dist_alexnet.data.photograph import MAX_SIDE
+    from dist_alexnet.data.sets.open import open_split
     from dist_alexnet.data.stats import compute
 
     if size is not None and not 1 <= size <= MAX_SIDE:

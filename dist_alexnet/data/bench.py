@@ -12,7 +12,7 @@ import torch
 from dist_alexnet.config import Config
 from dist_alexnet.data.dali import DaliDecoder
 from dist_alexnet.data.healing import HealingReader
-from dist_alexnet.data.image_set import ImageError, ImageSet
+from dist_alexnet.data.images import ImageError, ImageSet
 from dist_alexnet.data.loader import Loader
 from dist_alexnet.data.plan import Plan, train_plans
 from dist_alexnet.data.statistics import IMAGENET

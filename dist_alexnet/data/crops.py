@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dist_alexnet.config import DataConfig, UsageError
-from dist_alexnet.data.image_set import ImageSet
+from dist_alexnet.data.images import ImageSet
 from dist_alexnet.data.statistics import IMAGENET, Statistics
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.image_set import ImageError, ImageSet, TooManyBadImages
+from dist_alexnet.data.images import ImageError, ImageSet, TooManyBadImages
 from dist_alexnet.data.plan import NOT_COUNTED, Plan
 from dist_alexnet.data.wholeness import flaw
 

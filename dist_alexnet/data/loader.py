@@ -12,7 +12,7 @@ from dist_alexnet.config import DataConfig, UsageError
 from dist_alexnet.data.crops import Crops, chosen_statistics
 from dist_alexnet.data.dali import DaliDecoder
 from dist_alexnet.data.healing import HealingReader
-from dist_alexnet.data.image_set import ImageSet, check_sizes
+from dist_alexnet.data.images import ImageSet, check_sizes
 from dist_alexnet.data.plan import Plan, eval_plans, train_plans
 from dist_alexnet.data.raw import RawReader
 from dist_alexnet.data.resident import ResidentSet

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from dist_alexnet.data.image_set import Encoding, ImageError
+from dist_alexnet.data.images import Encoding, ImageError
 from dist_alexnet.data.moments import Moments
 from dist_alexnet.data.scaling import scale_and_crop
 from dist_alexnet.data.sources.photographs import Part

@@ -21,14 +21,15 @@ from itertools import islice
 from pathlib import Path
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.index import FILE, Index
+from dist_alexnet.data.images import PassedOver, Split
 from dist_alexnet.data.moments import Moments
 from dist_alexnet.data.photograph import MAX_SIDE, Encoded, Storage, encode
 from dist_alexnet.data.pool import in_order, settle_workers
 from dist_alexnet.data.progress import Begun, Finished
-from dist_alexnet.data.shards import Row, shard_path, write_shard
+from dist_alexnet.data.sets.index import FILE, Index
+from dist_alexnet.data.sets.shards import Row, shard_path, write_shard
 from dist_alexnet.data.sources.open import open_source
-from dist_alexnet.data.sources.photographs import Part, PassedOver, Source, Split
+from dist_alexnet.data.sources.photographs import Part, Source
 from dist_alexnet.data.statistics import write_statistics
 
 PART = 32  # photographs that a worker takes at a time

@@ -11,11 +11,12 @@ from typing import IO, Any
 import numpy as np
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.index import ShardEntry
+from dist_alexnet.data.images import Split
 from dist_alexnet.data.moments import Moments
 from dist_alexnet.data.photograph import Storage
-from dist_alexnet.data.shards import shard_path
-from dist_alexnet.data.sources.photographs import Source, Split
+from dist_alexnet.data.sets.index import ShardEntry
+from dist_alexnet.data.sets.shards import shard_path
+from dist_alexnet.data.sources.photographs import Source
 from dist_alexnet.json_text import to_json
 
 METHOD = 3  # of making squares of photographs: another number where the same photograph gives other pixels

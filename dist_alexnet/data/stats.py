@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.image_set import ImageError, ImageSet, open_split
+from dist_alexnet.data.images import ImageError, ImageSet
 from dist_alexnet.data.moments import Moments
 from dist_alexnet.data.photograph import open_image, square
 from dist_alexnet.data.pool import in_order
+from dist_alexnet.data.sets.open import open_split
 from dist_alexnet.data.statistics import Statistics
 
 PART = 32  # images that a worker takes at a time

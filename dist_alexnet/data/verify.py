@@ -9,10 +9,10 @@ from itertools import accumulate
 from pathlib import Path
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.image_set import ImageError, ImageSet, open_data, open_split, passed_over
+from dist_alexnet.data.images import SPLITS, ImageError, ImageSet, Split, passed_over
 from dist_alexnet.data.pool import in_order
-from dist_alexnet.data.shards import Shards
-from dist_alexnet.data.sources.photographs import SPLITS, Split
+from dist_alexnet.data.sets.open import open_data, open_split
+from dist_alexnet.data.sets.shards import Shards
 from dist_alexnet.data.wholeness import flaw, flaw_within
 
 PART = 64  # photographs that a worker takes at a time; of shards it takes a whole one, and reads it once

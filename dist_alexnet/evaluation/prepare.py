@@ -8,7 +8,7 @@ from dist_alexnet.checkpoints.files import find_checkpoint
 from dist_alexnet.checkpoints.resume import check_same_network, check_usable, config_of_checkpoint, network_of, other_mean
 from dist_alexnet.checkpoints.state import read_state
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.image_set import check_there
+from dist_alexnet.data.images import check_there
 from dist_alexnet.evaluation.job import EvaluationJob
 from dist_alexnet.launch.launcher import Launcher
 from dist_alexnet.launch.settle import OUTPUT_DIR, make_launcher, open_sets, settle_classes, settle_ranks

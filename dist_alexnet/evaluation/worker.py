@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from dist_alexnet.checkpoints.checkpoint import load_tensors
-from dist_alexnet.data.image_set import open_data
 from dist_alexnet.data.loader import Loader
+from dist_alexnet.data.sets.open import open_data
 from dist_alexnet.evaluation.evaluation import evaluate
 from dist_alexnet.evaluation.job import EvaluationJob
 from dist_alexnet.launch.agreement import Agreement

@@ -6,7 +6,7 @@ import traceback
 from typing import Any
 
 from dist_alexnet.config import LaunchConfig, UsageError
-from dist_alexnet.data.image_set import TooManyBadImages
+from dist_alexnet.data.images import TooManyBadImages
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import NonFiniteLoss, RankFailure, TrainingFailed
 from dist_alexnet.runs.writable import remedy

@@ -8,7 +8,8 @@ from dist_alexnet import registry
 from dist_alexnet.config import Config, UsageError
 from dist_alexnet.data import synth
 from dist_alexnet.data.crops import Crops
-from dist_alexnet.data.image_set import ImageSet, check_sizes, open_data
+from dist_alexnet.data.images import ImageSet, check_sizes
+from dist_alexnet.data.sets.open import open_data
 from dist_alexnet.launch.launcher import Launcher
 from dist_alexnet.resolve import parse_options
 

@@ -15,7 +15,7 @@ from dist_alexnet.checkpoints.files import list_checkpoints
 from dist_alexnet.checkpoints.resume import changes, check_resume, config_of_checkpoint, config_of_run, other_images
 from dist_alexnet.checkpoints.where_to_resume import where_to_resume
 from dist_alexnet.config import Config, UsageError
-from dist_alexnet.data.image_set import check_there, passed_over
+from dist_alexnet.data.images import check_there, passed_over
 from dist_alexnet.json_text import to_json
 from dist_alexnet.launch.launcher import Launcher
 from dist_alexnet.launch.settle import (

@@ -8,21 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.image_set import Encoding, ImageError
+from dist_alexnet.data.images import SPLITS, Encoding, ImageError, PassedOver, Split
 from dist_alexnet.data.sources.devkit import DEVKIT, VAL_FILE, find_devkit, open_devkit
 from dist_alexnet.data.sources.hugging_face import is_saved
-from dist_alexnet.data.sources.photographs import (
-    EXTENSIONS,
-    NOISE,
-    SPLITS,
-    FileParts,
-    FileSpan,
-    Found,
-    PassedOver,
-    Source,
-    Split,
-    tell_nobody,
-)
+from dist_alexnet.data.sources.photographs import EXTENSIONS, NOISE, FileParts, FileSpan, Found, Source, tell_nobody
 from dist_alexnet.data.statistics import InFolder
 
 INNER = "images"  # a folder in each class folder of Tiny ImageNet

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
+from dist_alexnet.data.images import SPLITS
 from dist_alexnet.data.sources.devkit import SYNSET
 from dist_alexnet.data.sources.hugging_face import is_saved
-from dist_alexnet.data.sources.photographs import EXTENSIONS, PACKED, SPLITS
+from dist_alexnet.data.sources.photographs import EXTENSIONS, PACKED
 
 MANY = 2000  # entries of the folder itself, which may be a thousand archives
 LOOKED_AT = 100  # folders, and entries of each: enough to see what it is

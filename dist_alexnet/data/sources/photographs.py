@@ -4,13 +4,13 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-Split = Literal["train", "val"]
-SPLITS: tuple[Split, ...] = ("train", "val")
+from dist_alexnet.data.images import PassedOver, Split
+
 EXTENSIONS = (".jpeg", ".jpg", ".png", ".webp", ".bmp", ".tif", ".tiff")  # what DALI decodes (wholeness.py)
 PACKED = (".tar", ".tar.gz", ".tgz", ".zip", ".parquet", ".arrow")  # what images are delivered in
 NOISE = ("thumbs.db", "desktop.ini", "__macosx")  # of other systems; like hidden files no images, and nobody's fault
@@ -39,21 +39,6 @@ class Photographs(Protocol):
     def part(self, start: int, stop: int) -> Part:
         """Photographs [start, stop), for a worker."""
         ...
-
-
-@dataclass
-class PassedOver:
-    """Files that lie where images are looked for and are not read."""
-
-    count: int = 0
-    first: str = ""  # its path
-
-    def add(self, path: str) -> None:
-        """One more."""
-        self.count, self.first = self.count + 1, self.first or path
-
-    def __str__(self) -> str:
-        return f"{self.count:,} file(s) passed over, the first: {self.first}"
 
 
 def unread(folders: Iterable[Path], read: Collection[Path]) -> PassedOver:

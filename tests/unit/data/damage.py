@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dist_alexnet.data.image_set import open_split
+from dist_alexnet.data.sets.open import open_split
 
 VICTIM = 2  # the photograph, or the image in shards, that is damaged
 SOF, SOS, DHT, DQT, END = 0xC0, 0xDA, 0xC4, 0xDB, b"\xff\xd9"

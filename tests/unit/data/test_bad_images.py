@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from dist_alexnet.config import AugmentConfig, DataConfig, UsageError
-from dist_alexnet.data.image_set import TooManyBadImages, open_split
+from dist_alexnet.data.images import TooManyBadImages
 from dist_alexnet.data.loader import Loader
 from dist_alexnet.data.plan import NOT_COUNTED
+from dist_alexnet.data.sets.open import open_split
 
 STORE, SIZE = 64, 48
 STILL = AugmentConfig(crop=False, mirror=False)

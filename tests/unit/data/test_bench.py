@@ -9,7 +9,7 @@ import pytest
 
 from dist_alexnet.config import Config
 from dist_alexnet.data import bench
-from dist_alexnet.data.image_set import open_split
+from dist_alexnet.data.sets.open import open_split
 
 STORE, SIZE, BATCH = 64, 48, 8
 

@@ -13,9 +13,9 @@ from PIL import Image
 
 from dist_alexnet.config import AugmentConfig, DataConfig, UsageError
 from dist_alexnet.data.augment import IMAGENET, draw
-from dist_alexnet.data.image_set import open_split
 from dist_alexnet.data.loader import Loader
 from dist_alexnet.data.sampler import Sampler
+from dist_alexnet.data.sets.open import open_split
 
 CPU = torch.device("cpu")
 STORE, SIZE, SEED = 64, 48, 11

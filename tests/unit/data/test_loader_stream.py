@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from dist_alexnet.batch import Batch
 from dist_alexnet.config import AugmentConfig, DataConfig
-from dist_alexnet.data.image_set import open_split
 from dist_alexnet.data.loader import Loader
-from dist_alexnet.data.shards import Shards
+from dist_alexnet.data.sets.open import open_split
+from dist_alexnet.data.sets.shards import Shards
 from dist_alexnet.data.sources.class_folder import ClassFolder
 
 STORE, SIZE = 64, 48
@@ -77,7 +77,7 @@ RANK = """
 import itertools, os, sys
 import torch
 from dist_alexnet.config import AugmentConfig, DataConfig
-from dist_alexnet.data.image_set import open_split
+from dist_alexnet.data.sets.open import open_split
 from dist_alexnet.data.loader import Loader
 path, out, first, last, start = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
 config = DataConfig(store_size=64, statistics="authors", augment=AugmentConfig(color="code"))

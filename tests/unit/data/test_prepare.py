@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.image_set import open_data
 from dist_alexnet.data.photograph import Storage
 from dist_alexnet.data.prepare import prepare
+from dist_alexnet.data.sets.open import open_data
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from dist_alexnet.config import UsageError
 from dist_alexnet.data import prepare as preparation
 from dist_alexnet.data.photograph import Storage
 from dist_alexnet.data.prepare import prepare
-from dist_alexnet.data.shards import write_shard
+from dist_alexnet.data.sets.shards import write_shard
 
 STORE = Storage(size=64)
 

@@ -10,10 +10,10 @@ import torch
 from dist_alexnet.config import AugmentConfig, DataConfig, UsageError
 from dist_alexnet.data.augment import IMAGENET, ten_views
 from dist_alexnet.data.healing import HealingReader
-from dist_alexnet.data.image_set import open_split
 from dist_alexnet.data.loader import Loader
 from dist_alexnet.data.plan import train_plans
 from dist_alexnet.data.resident import ResidentSet
+from dist_alexnet.data.sets.open import open_split
 
 STORE, SIZE, SEED, CPU = 64, 48, 5, torch.device("cpu")
 AUGMENT = AugmentConfig(color="code")

@@ -9,9 +9,9 @@ import pytest
 
 from dist_alexnet.config import DataConfig, UsageError
 from dist_alexnet.data.crops import Crops
-from dist_alexnet.data.image_set import open_data, open_split
 from dist_alexnet.data.photograph import Storage
 from dist_alexnet.data.prepare import prepare
+from dist_alexnet.data.sets.open import open_data, open_split
 from dist_alexnet.data.statistics import IMAGENET, Statistics, write_statistics
 from dist_alexnet.data.stats import compute
 from dist_alexnet.data.verify import verify

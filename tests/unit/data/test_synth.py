@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from dist_alexnet.config import MAX_SYNTH_CLASSES, SynthConfig, UsageError
-from dist_alexnet.data.image_set import open_data
+from dist_alexnet.data.sets.open import open_data
 from dist_alexnet.data.synth import ensure, write
 from dist_alexnet.data.synth_drawing import MAX_CLASSES, SHAPES, class_name
 

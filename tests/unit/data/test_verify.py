@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dist_alexnet.data.image_set import open_split
+from dist_alexnet.data.sets.open import open_split
 from dist_alexnet.data.verify import verify
 
 

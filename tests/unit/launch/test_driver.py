@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dist_alexnet.config import LaunchConfig
-from dist_alexnet.data.image_set import TooManyBadImages
+from dist_alexnet.data.images import TooManyBadImages
 from dist_alexnet.launch import driver, endings
 from dist_alexnet.launch.launcher import Launcher, RankFunction
 from dist_alexnet.launch.local import LocalLauncher

@@ -8,7 +8,7 @@ import yaml
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.crops import Crops
-from dist_alexnet.data.image_set import open_split
+from dist_alexnet.data.sets.open import open_split
 from dist_alexnet.data.statistics import write_statistics
 from dist_alexnet.data.stats import compute
 from dist_alexnet.launch import local

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.image_set import open_data
+from dist_alexnet.data.sets.open import open_data
 from dist_alexnet.data.sources.devkit import DEVKIT, META, TRUTH, open_devkit
 from dist_alexnet.data.sources.ilsvrc import TRAIN, VAL
 from dist_alexnet.data.sources.open import open_source

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.image_set import open_data
+from dist_alexnet.data.sets.open import open_data
 from dist_alexnet.data.sources.open import open_source
 
 OPENED = [open_data, open_source]

@@ -12,7 +12,8 @@ import pytest
 from pyarrow import parquet
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.image_set import open_data, passed_over
+from dist_alexnet.data.images import passed_over
+from dist_alexnet.data.sets.open import open_data
 from dist_alexnet.data.sources.open import open_source
 from tests.unit.data.sources.hub_files import GROUP, NAMES, STRUCT, rows_of
 

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from dist_alexnet.config import AugmentConfig, DataConfig, UsageError
-from dist_alexnet.data.image_set import ImageError, open_data, open_split
+from dist_alexnet.data.images import ImageError
 from dist_alexnet.data.loader import Loader
 from dist_alexnet.data.photograph import Storage
 from dist_alexnet.data.prepare import prepare
+from dist_alexnet.data.sets.open import open_data, open_split
 from dist_alexnet.data.sources.ilsvrc import VAL
 from tests.unit.data.sources.hub_files import build_hub, edit
 from tests.unit.data.sources.ilsvrc_archives import files_of, val_name

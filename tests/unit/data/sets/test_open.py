@@ -10,8 +10,9 @@ import pyarrow as pa
 import pytest
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.image_set import ImageError, open_data, open_split, passed_over
-from dist_alexnet.data.shards import read_batch
+from dist_alexnet.data.images import ImageError, passed_over
+from dist_alexnet.data.sets.open import open_data, open_split
+from dist_alexnet.data.sets.shards import read_batch
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.image_set import Encoding, ImageError
+from dist_alexnet.data.images import Encoding, ImageError, PassedOver, Split
 from dist_alexnet.data.sources import hugging_face
 from dist_alexnet.data.sources.class_folder import is_class_folder
 from dist_alexnet.data.sources.open import kinds_in, open_source
-from dist_alexnet.data.sources.photographs import PassedOver, Source, Split
+from dist_alexnet.data.sources.photographs import Source
 from dist_alexnet.data.statistics import InFolder
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.image_set import Encoding
+from dist_alexnet.data.images import SPLITS, Encoding, Split
 from dist_alexnet.data.sealed import read_sealed, write_sealed
-from dist_alexnet.data.sources.photographs import SPLITS, Split
 
 FORMAT = 3
 FILE = "dataset.json"

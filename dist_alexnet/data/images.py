@@ -1,6 +1,6 @@
-"""What images there are: one interface over folders of photographs and over prepared shards, and the check of a data set's layout."""
+"""What images there are: one interface over folders of photographs, archives and prepared shards."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -8,14 +8,30 @@ import numpy as np
 import numpy.typing as npt
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.sources.photographs import SPLITS, PassedOver, Split
-from dist_alexnet.data.statistics import Statistics, read_statistics
+from dist_alexnet.data.statistics import Statistics
 
+Split = Literal["train", "val"]
+SPLITS: tuple[Split, ...] = ("train", "val")
 Encoding = Literal["jpeg", "raw", "original"]  # squares as JPEG | squares as uint8 pixels | the files as they were delivered
 LAYOUT = (
     "a data set is a folder with train/ and val/, each of one folder per class (train/cat/1.jpg) or of shards (*.arrow); "
     "or with ILSVRC's archives or Hugging Face's Arrow files"
 )
+
+
+@dataclass
+class PassedOver:
+    """Files that lie where images are looked for and are not read."""
+
+    count: int = 0
+    first: str = ""  # its path
+
+    def add(self, path: str) -> None:
+        """One more."""
+        self.count, self.first = self.count + 1, self.first or path
+
+    def __str__(self) -> str:
+        return f"{self.count:,} file(s) passed over, the first: {self.first}"
 
 
 class ImageError(Exception):
@@ -59,33 +75,6 @@ class ImageSet(Protocol):
         ...
 
 
-def open_data(path: str | Path) -> tuple[ImageSet, ImageSet]:
-    """Training and validation set of a data set; every fault of the layout is found here, before anything starts.
-
-    Raises:
-        UsageError: something is missing, empty, incomplete or does not fit together.
-    """
-    train, val = _open(Path(path), SPLITS)
-    known = read_statistics(Path(path))
-    if known and known.images + known.left_out != len(train):
-        raise UsageError(
-            f"{path}: its statistics are of {known.images + known.left_out} training images, but it has {len(train)}; "
-            f"type `dist-alexnet data stats {path} --recompute --store`"
-        )
-    if train.classes != val.classes or train.prepared_size != val.prepared_size:
-        raise UsageError(f"{path}: train/ and val/ were not prepared together; prepare both from one source")
-    return train, val
-
-
-def open_split(path: str | Path, split: Split) -> ImageSet:
-    """One split of a data set.
-
-    Raises:
-        UsageError: this split, or the list of classes in train/, is missing, empty, incomplete or cannot be read.
-    """
-    return _open(Path(path), [split])[0]
-
-
 def passed_over(*sets: ImageSet) -> list[str]:
     """A line for each of these splits that holds files which are not read."""
     return [str(images.passed_over) for images in sets if images.passed_over.count]
@@ -95,37 +84,6 @@ def check_there(path: Path) -> None:
     """Refuse a path that leads nowhere (UsageError)."""
     if not path.exists():
         raise UsageError(f"data.path={path}: there is no such folder; {LAYOUT}")
-
-
-def _open(path: Path, splits: Sequence[Split]) -> list[ImageSet]:
-    from dist_alexnet.data.in_place import InPlace, find_in_place  # here, for it knows what an ImageSet is
-
-    try:
-        if source := find_in_place(path):
-            return [InPlace(path, source, split) for split in splits]
-        return [_open_split(path, split) for split in splits]
-    except OSError as error:
-        raise UsageError(f"{error.filename or path}: {error.strerror}; a data set must be readable") from error
-
-
-def _open_split(path: Path, split: Split) -> ImageSet:
-    from dist_alexnet.data import index
-    from dist_alexnet.data.shards import Shards
-    from dist_alexnet.data.sources.class_folder import ClassFolder, is_class_folder  # here, for these two files know what an ImageSet is
-    from dist_alexnet.data.sources.elsewhere import other_name
-    from dist_alexnet.data.sources.open import what_else
-
-    folder = path / split
-    if not path.is_dir():
-        raise UsageError(f"data.path={path}: there is no such folder; {LAYOUT}")
-    if not folder.is_dir():
-        lies_there = other_name(path, split) if is_class_folder(path) else what_else(path)
-        raise UsageError(f"data.path={path}: {lies_there or f'it has no {split}/; {LAYOUT}'}")
-    if (path / index.FILE).is_file() or any(folder.glob("*.arrow")):
-        return Shards(path, split)
-    if any(path.glob("*/*.arrow")) and not any(entry.is_dir() for entry in folder.iterdir()):
-        raise UsageError(f"{folder}: its shards are gone; run `dist-alexnet data prepare` again")
-    return ClassFolder(path, split)
 
 
 def check_sizes(images: ImageSet, store_size: int, image_size: int) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dist_alexnet.data.image_set import open_data, passed_over
+from dist_alexnet.data.images import passed_over
+from dist_alexnet.data.sets.open import open_data
 from dist_alexnet.data.sources.open import open_source
 from tests.unit.data.sources.hub_files import build_hub
 from tests.unit.data.sources.ilsvrc_archives import build_archives

@@ -8,13 +8,13 @@ import torch
 
 from dist_alexnet.config import DataConfig
 from dist_alexnet.data.augment import IMAGENET
-from dist_alexnet.data.image_set import open_data
-from dist_alexnet.data.index import Index, ShardEntry
+from dist_alexnet.data.images import SPLITS
 from dist_alexnet.data.loader import Loader
 from dist_alexnet.data.plan import train_plans
 from dist_alexnet.data.prepare import SHARD_IMAGES
-from dist_alexnet.data.shards import shard_path
-from dist_alexnet.data.sources.photographs import SPLITS
+from dist_alexnet.data.sets.index import Index, ShardEntry
+from dist_alexnet.data.sets.open import open_data
+from dist_alexnet.data.sets.shards import shard_path
 
 IMAGES = {"train": 14_000_000, "val": 50_000}
 MIB = 2**20

@@ -24,9 +24,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.image_set import ImageError
-from dist_alexnet.data.index import AGAIN, ShardEntry, read_index
-from dist_alexnet.data.sources.photographs import Split, unread
+from dist_alexnet.data.images import ImageError, Split
+from dist_alexnet.data.sets.index import AGAIN, ShardEntry, read_index
+from dist_alexnet.data.sources.photographs import unread
 from dist_alexnet.data.statistics import InFolder
 
 COLUMNS = [("image", pa.large_binary()), ("label", pa.int32()), ("name", pa.string())]

@@ -1,0 +1,1 @@
+"""Sets as they are opened: prepared shards and their index, and photographs where they lie."""
