@@ -14,8 +14,8 @@ from torchvision.transforms import v2
 
 from dist_alexnet.config import DataConfig
 from dist_alexnet.data.images import ImageSet
-from dist_alexnet.data.loader import Loader
-from dist_alexnet.data.sampler import Sampler
+from dist_alexnet.data.load.loader import Loader
+from dist_alexnet.data.order.sampler import Sampler
 
 IMAGE_SIZE, STORE_SIZE = 224, 256  # pixels
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

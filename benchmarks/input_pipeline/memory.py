@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.common import environment, write
 from benchmarks.input_pipeline.contestants import IMAGE_SIZE, config
-from dist_alexnet.data.loader import Loader
+from dist_alexnet.data.load.loader import Loader
 from dist_alexnet.data.sets.index import Index, read_index
 from dist_alexnet.data.sets.open import open_split
 from dist_alexnet.data.sets.shards import shard_path, write_shard

@@ -18,7 +18,7 @@ from typing import Any
 from PIL import Image
 
 from benchmarks.common import environment, summary, write
-from dist_alexnet.data.prepare import prepare
+from dist_alexnet.data.prepare.prepare import prepare
 
 SIZE, QUALITY = 256, 95
 

@@ -9,8 +9,8 @@ from dist_alexnet.checkpoints.files import check_files, list_checkpoints
 from dist_alexnet.checkpoints.state import STATE_FILE, Damaged, TrainingState, read_state
 from dist_alexnet.checkpoints.tensor_headers import MOMENTUM, MOMENTUM_FILE, check_tensors
 from dist_alexnet.config import Config, UsageError
-from dist_alexnet.data.crops import Crops
 from dist_alexnet.data.images import ImageSet
+from dist_alexnet.data.load.crops import Crops
 from dist_alexnet.model.layers import describe, parameter_shapes
 from dist_alexnet.resolve import resolve
 from dist_alexnet.runs.directory import RunDirectory

@@ -27,7 +27,7 @@ def synth(
 ) -> None:
     """Write a generated, learnable data set of JPEG files: train/CLASS/ and val/CLASS/."""
     from dist_alexnet.config import SynthConfig
-    from dist_alexnet.data.synth import write
+    from dist_alexnet.data.synth.synth import write
 
     try:
         write(target, SynthConfig(classes, train, val, seed))
@@ -58,9 +58,9 @@ def prepare(
 
     check_source(source)
     say(f"{source}: loading PyTorch")
-    from dist_alexnet.data.photograph import Storage
-    from dist_alexnet.data.prepare import QUARANTINE
-    from dist_alexnet.data.prepare import prepare as write
+    from dist_alexnet.data.prepare.photograph import Storage
+    from dist_alexnet.data.prepare.prepare import QUARANTINE
+    from dist_alexnet.data.prepare.prepare import prepare as write
 
     if size == "none":
         storage = Storage("original" if encoding == "jpeg" else "raw", None)
@@ -87,8 +87,8 @@ def verify(
     from dist_alexnet.data.images import check_there
 
     check_there(data)
-    from dist_alexnet.data.pool import settle_workers  # from here on with libraries that take seconds to import
-    from dist_alexnet.data.verify import verify as look
+    from dist_alexnet.data.prepare.check import verify as look
+    from dist_alexnet.data.prepare.pool import settle_workers  # from here on with libraries that take seconds to import
 
     with progress_bar("verifying") as tell:
         found = look(data, settle_workers(workers), tell)

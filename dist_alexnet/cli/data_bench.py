@@ -16,8 +16,8 @@ from dist_alexnet.machine.surroundings import check_docstrings
 
 if TYPE_CHECKING:
     from dist_alexnet.config import Config
-    from dist_alexnet.data.bench import Rate
     from dist_alexnet.data.images import ImageSet
+    from dist_alexnet.data.load.bench import Rate
 
 STORED = {"jpeg": "JPEG", "raw": "pixels", "original": "files as they were delivered"}
 REMEDIES = {  # of what takes longest, and how images are stored
@@ -49,8 +49,8 @@ def bench(
         raise UsageError(f"--seconds {seconds:g} --rounds {rounds}: both must be positive")
     images, configs = _settle(data, typed, _threads(threads))
     check_docstrings()
-    from dist_alexnet.data.bench import measure  # from here on with torch, which takes seconds to import
     from dist_alexnet.data.images import TooManyBadImages
+    from dist_alexnet.data.load.bench import measure  # from here on with torch, which takes seconds to import
     from dist_alexnet.machine.allocator import keep_freed_memory
 
     if any(config.launch.device == "cpu" for config in configs):

@@ -35,7 +35,7 @@ def stats(
     from dist_alexnet.data.images import check_there
 
     check_there(data)
-    from dist_alexnet.data.pool import settle_workers  # from here on with libraries that take seconds to import
+    from dist_alexnet.data.prepare.pool import settle_workers  # from here on with libraries that take seconds to import
     from dist_alexnet.data.statistics import IMAGENET, write_statistics
     from dist_alexnet.data.statistics import as_json as numbers
 
@@ -62,9 +62,9 @@ def stats(
 
 def _statistics(data: Path, recompute: bool, size: int | None, workers: int) -> "tuple[Statistics, list[str], bool]":
     """Statistics, images that were left out, and whether they had to be computed."""
-    from dist_alexnet.data.photograph import MAX_SIDE
+    from dist_alexnet.data.prepare.averages import compute
+    from dist_alexnet.data.prepare.photograph import MAX_SIDE
     from dist_alexnet.data.sets.open import open_split
-    from dist_alexnet.data.stats import compute
 
     if size is not None and not 1 <= size <= MAX_SIDE:
         raise UsageError(f"--size {size}: must be from 1 to {MAX_SIDE:,}")

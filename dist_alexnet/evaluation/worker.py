@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dist_alexnet.checkpoints.checkpoint import load_tensors
-from dist_alexnet.data.loader import Loader
+from dist_alexnet.data.load.loader import Loader
 from dist_alexnet.data.sets.open import open_data
 from dist_alexnet.evaluation.evaluation import evaluate
 from dist_alexnet.evaluation.job import EvaluationJob

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from dist_alexnet.data.healing import check_bad
-from dist_alexnet.data.loader import Loader
+from dist_alexnet.data.load.healing import check_bad
+from dist_alexnet.data.load.loader import Loader
 from dist_alexnet.launch.agreement import Agreement
 
 

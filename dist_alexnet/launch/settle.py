@@ -6,10 +6,10 @@ from pathlib import Path
 
 from dist_alexnet import registry
 from dist_alexnet.config import Config, UsageError
-from dist_alexnet.data import synth
-from dist_alexnet.data.crops import Crops
 from dist_alexnet.data.images import ImageSet, check_sizes
+from dist_alexnet.data.load.crops import Crops
 from dist_alexnet.data.sets.open import open_data
+from dist_alexnet.data.synth import synth
 from dist_alexnet.launch.launcher import Launcher
 from dist_alexnet.resolve import parse_options
 

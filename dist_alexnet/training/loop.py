@@ -11,7 +11,7 @@ from dist_alexnet.batch import Batch
 from dist_alexnet.checkpoints import checkpoint
 from dist_alexnet.checkpoints.state import TrainingState, read_state
 from dist_alexnet.data.images import ImageSet
-from dist_alexnet.data.loader import Loader
+from dist_alexnet.data.load.loader import Loader
 from dist_alexnet.data.sets.open import open_data
 from dist_alexnet.evaluation.evaluation import evaluate
 from dist_alexnet.evaluation.tally import Validation

@@ -15,7 +15,7 @@ import torch.distributed as dist
 
 from dist_alexnet import registry
 from dist_alexnet.config import Config, ScheduleConfig, StrategyConfig, UsageError
-from dist_alexnet.data.loader import Loader
+from dist_alexnet.data.load.loader import Loader
 from dist_alexnet.data.sets.open import open_data
 from dist_alexnet.json_text import to_exact_json, to_json
 from dist_alexnet.launch.driver import execute

@@ -12,7 +12,7 @@ from torch.distributed import distributed_c10d
 
 from dist_alexnet import registry
 from dist_alexnet.config import Config, SynthConfig, UsageError
-from dist_alexnet.data import synth
+from dist_alexnet.data.synth import synth
 from dist_alexnet.launch.agreement import Agreement
 from dist_alexnet.launch.rank import connect_strategy
 from dist_alexnet.parallel.traffic import Traffic

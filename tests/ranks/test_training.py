@@ -20,8 +20,8 @@ from dist_alexnet.checkpoints.files import list_checkpoints
 from dist_alexnet.checkpoints.resume import check_resume
 from dist_alexnet.checkpoints.state import read_state
 from dist_alexnet.config import Config
-from dist_alexnet.data import synth
 from dist_alexnet.data.sets.open import open_split
+from dist_alexnet.data.synth import synth
 from dist_alexnet.evaluation.tally import Validation
 from dist_alexnet.parallel.world import World
 from dist_alexnet.resolve import resolve

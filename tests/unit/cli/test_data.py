@@ -12,7 +12,7 @@ from PIL import Image
 
 from dist_alexnet.config import SynthConfig
 from dist_alexnet.data.statistics import as_json, read_statistics, write_statistics
-from dist_alexnet.data.synth import write
+from dist_alexnet.data.synth.synth import write
 from tests.unit.cli.calling import call
 
 Typed = Callable[..., tuple[int, str, str]]

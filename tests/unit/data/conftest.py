@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from dist_alexnet.config import SynthConfig
-from dist_alexnet.data.photograph import Storage
-from dist_alexnet.data.prepare import prepare
-from dist_alexnet.data.synth import write
+from dist_alexnet.data.prepare.photograph import Storage
+from dist_alexnet.data.prepare.prepare import prepare
+from dist_alexnet.data.synth.synth import write
 
 STORE = 64  # pixels, side of the stored squares in these tests
 

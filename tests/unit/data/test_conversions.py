@@ -16,10 +16,10 @@ from PIL import Image
 
 from dist_alexnet.config import AugmentConfig, DataConfig
 from dist_alexnet.data.images import ImageError
-from dist_alexnet.data.loader import Loader
-from dist_alexnet.data.photograph import open_image, square
+from dist_alexnet.data.load.loader import Loader
+from dist_alexnet.data.pixels.wholeness import flaw
+from dist_alexnet.data.prepare.photograph import open_image, square
 from dist_alexnet.data.sets.open import open_split
-from dist_alexnet.data.wholeness import flaw
 
 SIDE = 64
 Pixels = npt.NDArray[np.generic]

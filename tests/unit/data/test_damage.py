@@ -10,12 +10,12 @@ import torch
 
 from dist_alexnet.batch import Batch
 from dist_alexnet.config import AugmentConfig, DataConfig, UsageError
-from dist_alexnet.data.loader import Loader
-from dist_alexnet.data.photograph import Storage
-from dist_alexnet.data.plan import NOT_COUNTED
-from dist_alexnet.data.prepare import prepare
+from dist_alexnet.data.load.loader import Loader
+from dist_alexnet.data.order.plan import NOT_COUNTED
+from dist_alexnet.data.prepare.check import verify
+from dist_alexnet.data.prepare.photograph import Storage
+from dist_alexnet.data.prepare.prepare import prepare
 from dist_alexnet.data.sets.open import open_data, open_split
-from dist_alexnet.data.verify import verify
 from tests.unit.data.damage import BAD_FILES, ODD_FILES, REFUSED, SHARDS, VICTIM
 
 STORE, SIZE, B = 64, 48, 12

@@ -4,8 +4,8 @@ from PIL import Image
 
 from dist_alexnet.config import MAX_SYNTH_CLASSES, SynthConfig, UsageError
 from dist_alexnet.data.sets.open import open_data
-from dist_alexnet.data.synth import ensure, write
-from dist_alexnet.data.synth_drawing import MAX_CLASSES, SHAPES, class_name
+from dist_alexnet.data.synth.drawing import MAX_CLASSES, SHAPES, class_name
+from dist_alexnet.data.synth.synth import ensure, write
 
 CONFIG = SynthConfig(classes=12, train=40, val=15, seed=1)
 
@@ -51,7 +51,7 @@ def test_no_shape_is_another_one_mirrored(shape):
 
 def test_ensure_returns_at_once_and_never_leaves_half_a_set(tmp_path, monkeypatch):
     ensure(tmp_path / "set", CONFIG)
-    monkeypatch.setattr("dist_alexnet.data.synth.draw", lambda *_: pytest.fail("drawn again"))
+    monkeypatch.setattr("dist_alexnet.data.synth.synth.draw", lambda *_: pytest.fail("drawn again"))
     ensure(tmp_path / "set", CONFIG)
     with pytest.raises(pytest.fail.Exception):
         ensure(tmp_path / "other", CONFIG)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data import synth
+from dist_alexnet.data.synth import synth
 from dist_alexnet.evaluation.prepare import EvaluationRequest, PreparedEvaluation, prepare_evaluation
 from dist_alexnet.runs.directory import RunDirectory
 from tests.unit.asking import ask, write_checkpoint

@@ -112,7 +112,9 @@ def test_a_full_disk_costs_time_and_nothing_else(monkeypatch: pytest.MonkeyPatch
 
 def test_the_loops_of_the_program_are_kept_so() -> None:
     """Not by numba's own `cache=True`, which ends the program where there is no place."""
-    from dist_alexnet.data import cpu_crop, moments, sampler
+    from dist_alexnet.data.load import cpu_crop
+    from dist_alexnet.data.order import sampler
+    from dist_alexnet.data.prepare import moments
     from dist_alexnet.model import fused_kernels
 
     loops: list[Any] = [fused_kernels.forward, fused_kernels.backward, cpu_crop._compiled(8), moments._add, sampler._swap_or_not]

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.pool import in_order
+from dist_alexnet.data.prepare.pool import in_order
 from dist_alexnet.launch.settle import make_launcher
 from dist_alexnet.machine import surroundings
 from dist_alexnet.resolve import resolve

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from dist_alexnet.config import SynthConfig, UsageError
-from dist_alexnet.data import synth
+from dist_alexnet.data.synth import synth
 from dist_alexnet.launch import local
 from dist_alexnet.runs.directory import RunDirectory
 from tests.unit.asking import ask

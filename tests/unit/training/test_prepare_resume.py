@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from dist_alexnet.config import UsageError
-from dist_alexnet.data.crops import Crops
+from dist_alexnet.data.load.crops import Crops
+from dist_alexnet.data.prepare.averages import compute
 from dist_alexnet.data.sets.open import open_split
 from dist_alexnet.data.statistics import write_statistics
-from dist_alexnet.data.stats import compute
 from dist_alexnet.launch import local
 from tests.unit.asking import ask, write_checkpoint
 

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from dist_alexnet.config import DataConfig
-from dist_alexnet.data.augment import IMAGENET
 from dist_alexnet.data.images import SPLITS
-from dist_alexnet.data.loader import Loader
-from dist_alexnet.data.plan import train_plans
-from dist_alexnet.data.prepare import SHARD_IMAGES
+from dist_alexnet.data.load.loader import Loader
+from dist_alexnet.data.order.augment import IMAGENET
+from dist_alexnet.data.order.plan import train_plans
+from dist_alexnet.data.prepare.prepare import SHARD_IMAGES
 from dist_alexnet.data.sets.index import Index, ShardEntry
 from dist_alexnet.data.sets.open import open_data
 from dist_alexnet.data.sets.shards import shard_path

@@ -11,7 +11,7 @@ from scipy.io import savemat
 
 from dist_alexnet.data.sources.devkit import DEVKIT, META, TRUTH
 from dist_alexnet.data.sources.ilsvrc import TRAIN, VAL
-from dist_alexnet.data.synth_drawing import SHAPES, draw
+from dist_alexnet.data.synth.drawing import SHAPES, draw
 
 FIELDS = ("ILSVRC2012_ID", "WNID", "words", "gloss", "num_children", "children", "wordnet_height", "num_train_images")
 

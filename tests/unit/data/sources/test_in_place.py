@@ -11,9 +11,9 @@ import torch
 
 from dist_alexnet.config import AugmentConfig, DataConfig, UsageError
 from dist_alexnet.data.images import ImageError
-from dist_alexnet.data.loader import Loader
-from dist_alexnet.data.photograph import Storage
-from dist_alexnet.data.prepare import prepare
+from dist_alexnet.data.load.loader import Loader
+from dist_alexnet.data.prepare.photograph import Storage
+from dist_alexnet.data.prepare.prepare import prepare
 from dist_alexnet.data.sets.open import open_data, open_split
 from dist_alexnet.data.sources.ilsvrc import VAL
 from tests.unit.data.sources.hub_files import build_hub, edit

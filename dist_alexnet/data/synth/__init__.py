@@ -1,0 +1,1 @@
+"""Generated photographs, for whoever has none."""
