@@ -13,7 +13,7 @@ from typing import Literal
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.model.layers import Layer
-from dist_alexnet.parallel.exchange import Exchange, Wire
+from dist_alexnet.parallel.exchanges.exchange import Exchange, Wire
 from dist_alexnet.parallel.placement import Owner, Placement, Shard
 from dist_alexnet.parallel.strategy import Strategy
 

@@ -11,10 +11,10 @@ from torch import nn
 from dist_alexnet.config import check_positive
 from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.network import Network
-from dist_alexnet.parallel.exchange import Wire
-from dist_alexnet.parallel.gradients import BUCKET_MIB, DataParallel
+from dist_alexnet.parallel.exchanges.exchange import Wire
+from dist_alexnet.parallel.exchanges.gradients import BUCKET_MIB, DataParallel
+from dist_alexnet.parallel.exchanges.traffic import Collective
 from dist_alexnet.parallel.placement import Placement, Shard, interval, length
-from dist_alexnet.parallel.predict import Collective
 from dist_alexnet.parallel.sharded_update import ShardedUpdate
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.update.optimizer import VelocitySGD

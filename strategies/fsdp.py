@@ -15,11 +15,10 @@ from torch.distributed.tensor import DTensor
 
 from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.network import Draw, Network
+from dist_alexnet.parallel.exchanges.traffic import Collective, Direction
 from dist_alexnet.parallel.placement import Placement, Shard
-from dist_alexnet.parallel.predict import Collective
 from dist_alexnet.parallel.sharded_weights import GatherWeights, ScatterGradients
 from dist_alexnet.parallel.strategy import Strategy
-from dist_alexnet.parallel.traffic import Direction
 from dist_alexnet.update.optimizer import VelocitySGD
 
 

@@ -16,8 +16,8 @@ from torch import nn
 from dist_alexnet.config import UsageError, check_positive
 from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.network import Network
-from dist_alexnet.parallel.exchange import Exchange, Wire
-from dist_alexnet.parallel.gradients import BUCKET_MIB, DataParallel
+from dist_alexnet.parallel.exchanges.exchange import Exchange, Wire
+from dist_alexnet.parallel.exchanges.gradients import BUCKET_MIB, DataParallel
 from dist_alexnet.parallel.placement import Owner, Placement, Shard
 from dist_alexnet.parallel.strategy import Strategy
 

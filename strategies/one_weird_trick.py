@@ -24,12 +24,12 @@ from dist_alexnet.batch import Batch
 from dist_alexnet.config import UsageError, check_positive
 from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.network import Network
-from dist_alexnet.parallel.batch_to_model import BatchToModel, Scheme, join_rows
-from dist_alexnet.parallel.exchange import Exchange
-from dist_alexnet.parallel.gradients import BUCKET_MIB, DataParallel
+from dist_alexnet.parallel.exchanges.batch_to_model import BatchToModel, Scheme, join_rows
+from dist_alexnet.parallel.exchanges.exchange import Exchange
+from dist_alexnet.parallel.exchanges.gradients import BUCKET_MIB, DataParallel
+from dist_alexnet.parallel.exchanges.traffic import Collective
 from dist_alexnet.parallel.halves import Halves
 from dist_alexnet.parallel.placement import Placement, Shard
-from dist_alexnet.parallel.predict import Collective
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.update.optimizer import VelocitySGD
 

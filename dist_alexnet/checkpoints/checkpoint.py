@@ -30,9 +30,9 @@ from dist_alexnet.checkpoints.tensor_headers import MOMENTUM, MOMENTUM_FILE, WEI
 from dist_alexnet.config import UsageError
 from dist_alexnet.model.layers import parameter_shapes
 from dist_alexnet.model.network import Network
-from dist_alexnet.parallel.exchange import Channel
+from dist_alexnet.parallel.exchanges.exchange import Channel
+from dist_alexnet.parallel.exchanges.traffic import Traffic
 from dist_alexnet.parallel.strategy import Strategy
-from dist_alexnet.parallel.traffic import Traffic
 from dist_alexnet.telemetry.clock import Clock
 from dist_alexnet.update.optimizer import VelocitySGD
 

@@ -41,9 +41,9 @@ def explain(
     config = resolve(read_preset(preset or PAPER), typed)
     say(f"{config.strategy.name}, {preset or PAPER}: loading PyTorch")
     from dist_alexnet.launch.settle import with_generated_classes
-    from dist_alexnet.parallel.explain import plan
+    from dist_alexnet.parallel.explain.layout import lay_out
 
-    described = plan(with_generated_classes(config))
+    described = lay_out(with_generated_classes(config))
     if as_json or format is Format.json:
         _write(to_json(described.as_dict(), indent=2) + "\n", out)
     elif format is Format.svg:
@@ -51,9 +51,9 @@ def explain(
 
         _write(strategy_svg(described), out)
     else:
-        from dist_alexnet.cli.explain_table import print_plan
+        from dist_alexnet.cli.explain_table import print_layout
 
-        print_plan(described)
+        print_layout(described)
 
 
 def _write(text: str, out: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""A plan as tables for a terminal, at the width that it has and for any number of ranks.
+"""A layout as tables for a terminal, at the width that it has and for any number of ranks.
 
 Ranks that are alike share a line; of many lines the first ones and the last are shown, for all there is JSON.
 """
@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from dist_alexnet.parallel.explain import LayerPlan, Message, Owners, Plan, RankGroup
+from dist_alexnet.parallel.explain.layout import LayerLayout, Layout, Message, Owners, RankGroup
 
 MIB = 2**20
 MOST_SHARDS = 4  # lines of a layer
@@ -22,23 +22,23 @@ DISPENSABLE = ("multiply-adds", "weight", "parameters")  # columns that a narrow
 ARROWS = {"forward": ">", "backward": "<"}
 
 
-def print_plan(plan: Plan) -> None:
-    """Layers, memory and collectives of a plan, on stdout."""
+def print_layout(layout: Layout) -> None:
+    """Layers, memory and collectives of a layout, on stdout."""
     console = Console(markup=False, emoji=False, highlight=False)
-    mesh = " x ".join(f"{axis}={size}" for axis, size in plan.mesh.items()) or "one rank"
-    console.print(f"{plan.strategy} ({mesh}), global batch {plan.global_batch}")
-    console.print(_layers(plan, console))
-    if any(layer.exchange for layer in plan.layers):
-        console.print(f"Per image, over all ranks: {_per_image(plan)}.")
-    block = "float32 on the CPU" if plan.fused_block else "CUDA or float64"
+    mesh = " x ".join(f"{axis}={size}" for axis, size in layout.mesh.items()) or "one rank"
+    console.print(f"{layout.strategy} ({mesh}), global batch {layout.global_batch}")
+    console.print(_layers(layout, console))
+    if any(layer.exchange for layer in layout.layers):
+        console.print(f"Per image, over all ranks: {_per_image(layout)}.")
+    block = "float32 on the CPU" if layout.fused_block else "CUDA or float64"
     console.print(f"\nA step keeps in memory, per rank in MiB ({block})", soft_wrap=True)
-    console.print(_memory(plan))
-    if all(group.resident for group in plan.groups):
+    console.print(_memory(layout))
+    if all(group.resident for group in layout.groups):
         console.print("\nReserve for the process of a rank, in MiB (right within about a fifth)")
-        console.print(_resident(plan))
-    if len(plan.rows) == 1:
+        console.print(_resident(layout))
+    if len(layout.rows) == 1:
         console.print("\nA step sends nothing.")
-    for groups in (sequences := _same_sequence(plan.groups)):
+    for groups in (sequences := _same_sequence(layout.groups)):
         whose = f" on rank {ranks_text(sorted(rank for group in groups for rank in group.ranks))}" if len(sequences) > 1 else ""
         if groups[0].collectives:
             console.print(f"\nCollectives of a step{whose}, in order")
@@ -53,39 +53,39 @@ def _table(columns: Mapping[str, str]) -> Table:
     return table
 
 
-def _layers(plan: Plan, console: Console) -> Table:
+def _layers(layout: Layout, console: Console) -> Table:
     """The widest table that fits."""
-    pointless = () if any(layer.exchange for layer in plan.layers) else ABOUT_EXCHANGES
+    pointless = () if any(layer.exchange for layer in layout.layers) else ABOUT_EXCHANGES
     for left_out in range(len(DISPENSABLE) + 1):
-        table = _layer_table(plan, (*pointless, *DISPENSABLE[:left_out]))
+        table = _layer_table(layout, (*pointless, *DISPENSABLE[:left_out]))
         if console.measure(table, options=console.options.update(width=UNLIMITED)).maximum <= console.width:
             break
     return table
 
 
-def _layer_table(plan: Plan, left_out: Sequence[str]) -> Table:
+def _layer_table(layout: Layout, left_out: Sequence[str]) -> Table:
     sides = dict.fromkeys(("layer", "rank: channels", "weight"), "left")
     sides |= {"parameters": "right", "multiply-adds": "right", "exchange of the input": "left", "bytes per rank": "right"}
     shown = {heading: side for heading, side in sides.items() if heading not in left_out}
     table = _table(shown)
-    for layer in plan.layers:
+    for layer in layout.layers:
         cells = _layer_cells(layer)
         table.add_row(*(cells[heading] for heading in shown))
     table.add_section()
     exchanged = [
-        sum(sent) for sent in zip(*(each for layer in plan.layers for each in (layer.forward_bytes, layer.backward_bytes)), strict=True)
+        sum(sent) for sent in zip(*(each for layer in layout.layers for each in (layer.forward_bytes, layer.backward_bytes)), strict=True)
     ]
     sums = {
         "layer": "sum",
-        "parameters": f"{sum(layer.parameters for layer in plan.layers):,}",
-        "multiply-adds": f"{sum(layer.multiply_adds for layer in plan.layers):,}",
+        "parameters": f"{sum(layer.parameters for layer in layout.layers):,}",
+        "multiply-adds": f"{sum(layer.multiply_adds for layer in layout.layers):,}",
         "bytes per rank": _by_rank(dict(enumerate(exchanged))),
     }
     table.add_row(*(sums.get(heading, "") for heading in shown))
     return table
 
 
-def _layer_cells(layer: LayerPlan) -> dict[str, str]:
+def _layer_cells(layer: LayerLayout) -> dict[str, str]:
     exchange, steps, sent = layer.exchange, [], []
     if exchange:
         over = exchange.axis + (" (rows)" if exchange.joins == "rows" else "")
@@ -103,30 +103,30 @@ def _layer_cells(layer: LayerPlan) -> dict[str, str]:
     }
 
 
-def _per_image(plan: Plan) -> str:
-    sums = [sum(layer.forward_bytes_per_image for layer in plan.layers), sum(layer.backward_bytes_per_image for layer in plan.layers)]
+def _per_image(layout: Layout) -> str:
+    sums = [sum(layer.forward_bytes_per_image for layer in layout.layers), sum(layer.backward_bytes_per_image for layer in layout.layers)]
     return f"> forward {sums[0]:,.0f} B, < backward {sums[1]:,.0f} B"
 
 
-def _memory(plan: Plan) -> Table:
-    gathers = any(group.memory.gathered for group in plan.groups)
+def _memory(layout: Layout) -> Table:
+    gathers = any(group.memory.gathered for group in layout.groups)
     kinds = ["weights", *(["gathered"] if gathers else []), "gradients", "momentum", "activations", "total"]
     table = _table({"ranks": "left", **dict.fromkeys(("rows", *kinds), "right")})
     lines = {
         ranks_text(group.ranks): [f"{group.rows:,}", *(f"{getattr(group.memory, kind) / MIB:,.1f}" for kind in kinds)]
-        for group in plan.groups
+        for group in layout.groups
     }
     for ranks in _shortened(list(lines), MOST_GROUPS):
         table.add_row(ranks, *lines.get(ranks, []))
     return table
 
 
-def _resident(plan: Plan) -> Table:
+def _resident(layout: Layout) -> Table:
     headings = {"a step": "step", "validation, checkpoint": "validation_and_checkpoint"}
     headings = {"libraries": "libraries", "a step": "step", "images": "images", "working": "working"} | headings | {"total": "total"}
     table = _table({"ranks": "left", **dict.fromkeys(headings, "right")})
     lines = {
-        ranks_text(group.ranks): [f"{getattr(group.resident, part) / MIB:,.0f}" for part in headings.values()] for group in plan.groups
+        ranks_text(group.ranks): [f"{getattr(group.resident, part) / MIB:,.0f}" for part in headings.values()] for group in layout.groups
     }
     for ranks in _shortened(list(lines), MOST_GROUPS):
         table.add_row(ranks, *lines.get(ranks, []))

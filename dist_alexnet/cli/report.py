@@ -53,14 +53,17 @@ class RunReport:
 
     def header(self, prepared: "Prepared") -> None:
         """What is about to run, and on what."""
-        config, plan = prepared.job.config, prepared.plan
-        mesh = " x ".join(f"{axis}={size}" for axis, size in plan.mesh.items()) or "one rank"
-        rows = f"{min(plan.rows)}" if min(plan.rows) == max(plan.rows) else f"{min(plan.rows)}-{max(plan.rows)}"
+        config, layout = prepared.job.config, prepared.layout
+        mesh = " x ".join(f"{axis}={size}" for axis, size in layout.mesh.items()) or "one rank"
+        rows = f"{min(layout.rows)}" if min(layout.rows) == max(layout.rows) else f"{min(layout.rows)}-{max(layout.rows)}"
         for label, value in (
-            ("strategy", f"{plan.strategy} ({mesh})"),
-            ("ranks", f"{len(plan.rows)} on {config.launch.device}, {_threads(prepared)}, started by {config.launch.name}"),
-            ("batch", f"{plan.global_batch} global, {rows} rows per rank"),
-            ("parameters", f"{sum(layer.parameters for layer in plan.layers):,}; per rank {', '.join(f'{n:,}' for n in plan.parameters)}"),
+            ("strategy", f"{layout.strategy} ({mesh})"),
+            ("ranks", f"{len(layout.rows)} on {config.launch.device}, {_threads(prepared)}, started by {config.launch.name}"),
+            ("batch", f"{layout.global_batch} global, {rows} rows per rank"),
+            (
+                "parameters",
+                f"{sum(layer.parameters for layer in layout.layers):,}; per rank {', '.join(f'{n:,}' for n in layout.parameters)}",
+            ),
             ("data", f"{prepared.train_images:,} training and {prepared.val_images:,} validation images, {config.model.classes} classes"),
             *(("", line) for line in prepared.passed_over),
             ("preset", prepared.source),

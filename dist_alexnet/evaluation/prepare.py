@@ -58,11 +58,11 @@ def prepare_evaluation(
     if config.data.path is not None:
         check_there(Path(config.data.path).absolute())
     tell(f"{len(checkpoints)} checkpoint(s), {config.strategy.name}: loading PyTorch")
-    from dist_alexnet.parallel.explain import plan  # from here on with torch, which takes seconds to import
+    from dist_alexnet.parallel.explain.layout import lay_out  # from here on with torch, which takes seconds to import
 
     config = settle_ranks(config)
     launcher = make_launcher(config)
-    plan(config)
+    lay_out(config)
     launcher.validate()
     in_a_run = checkpoints[0].parent.name == "checkpoints"
     folder = checkpoints[0].parent.parent.parent if in_a_run else OUTPUT_DIR.absolute()

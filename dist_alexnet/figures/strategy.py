@@ -1,6 +1,6 @@
 """A strategy as a picture after figure 2 of Krizhevsky et al. 2012: a column per rank, a row per layer, lines where something is sent.
 
-Every box is the part of a layer that a rank computes; lines cross exactly where the plan has an exchange. Below the layers stand the
+Every box is the part of a layer that a rank computes; lines cross exactly where the layout has an exchange. Below the layers stand the
 collectives that belong to no layer's input: loss, gradients, gathered weights.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dist_alexnet.figures.svg import document, element, text
-from dist_alexnet.parallel.explain import LayerPlan, Message, Plan
+from dist_alexnet.parallel.explain.layout import LayerLayout, Layout, Message
 from dist_alexnet.parallel.world import coordinates
 
 MOST_RANKS, SHOWN_OF_MANY = 8, 4  # columns; of more ranks than the former the latter are drawn
@@ -27,9 +27,9 @@ text { font-family: Helvetica, Arial, 'DejaVu Sans', sans-serif; font-size: 12px
 """
 
 
-def strategy_svg(plan: Plan) -> str:
-    """The picture of a plan, as the text of a standalone SVG file."""
-    drawing = _Drawing(plan)
+def strategy_svg(layout: Layout) -> str:
+    """The picture of a layout, as the text of a standalone SVG file."""
+    drawing = _Drawing(layout)
     parts = [*drawing.heading(), *drawing.layers(), *drawing.besides(), *drawing.legend()]
     return document(drawing.width, drawing.y + 20, STYLE, *drawing.lanes(), *parts)
 
@@ -44,34 +44,34 @@ class _Box:
 class _Drawing:
     """Goes down the page: `y` is where the next row begins."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan, self.y = plan, TOP
-        self.size = len(plan.rows)
+    def __init__(self, layout: Layout) -> None:
+        self.layout, self.y = layout, TOP
+        self.size = len(layout.rows)
         self.shown = range(self.size if self.size <= MOST_RANKS else SHOWN_OF_MANY)
         self.hidden = self.size - len(self.shown)
         columns = len(self.shown) + bool(self.hidden)
         self.width = LEFT + RIGHT + columns * COLUMN
-        self.place = {rank: coordinates(rank, plan.mesh) for rank in range(self.size)}
+        self.place = {rank: coordinates(rank, layout.mesh) for rank in range(self.size)}
         self.notes = self.width - RIGHT + 14
 
     def heading(self) -> Iterator[str]:
         """What it is, and who is there."""
-        plan = self.plan
-        mesh = " x ".join(f"{axis}={size}" for axis, size in plan.mesh.items()) or "one rank"
-        yield text(f"{plan.strategy} ({mesh})", 24, 38, class_="title")
+        layout = self.layout
+        mesh = " x ".join(f"{axis}={size}" for axis, size in layout.mesh.items()) or "one rank"
+        yield text(f"{layout.strategy} ({mesh})", 24, 38, class_="title")
         yield text(
-            f"global batch {plan.global_batch}; sizes are of the maps before pooling, bytes are sent by a rank in a step",
+            f"global batch {layout.global_batch}; sizes are of the maps before pooling, bytes are sent by a rank in a step",
             24,
             60,
             class_="note",
         )
-        memory = {rank: group.memory.total for group in plan.groups for rank in group.ranks}
+        memory = {rank: group.memory.total for group in layout.groups for rank in group.ranks}
         for rank in self.shown:
-            where = ", ".join(f"{axis} {at}" for axis, at in self.place[rank].items() if plan.mesh[axis] > 1)
+            where = ", ".join(f"{axis} {at}" for axis, at in self.place[rank].items() if layout.mesh[axis] > 1)
             yield text(f"rank {rank}", self._x(rank), 98, class_="head", text_anchor="middle")
             if where:
                 yield text(where, self._x(rank), 114, class_="note", text_anchor="middle")
-            amount = f"{plan.rows[rank]:,} images, {memory[rank] / 2**20:,.0f} MiB"
+            amount = f"{layout.rows[rank]:,} images, {memory[rank] / 2**20:,.0f} MiB"
             yield text(amount, self._x(rank), 130, class_="note", text_anchor="middle")
         if self.hidden:
             yield text(f"... {self.hidden:,} more ranks", self._beyond(), 98, class_="head", text_anchor="middle")
@@ -84,7 +84,7 @@ class _Drawing:
     def layers(self) -> Iterator[str]:
         """From the images to the scores."""
         before: dict[int, _Box] = {}
-        for layer in self.plan.layers:
+        for layer in self.layout.layers:
             self.y += (EXCHANGE_GAP if layer.exchange else GAP) if before else 0
             boxes = {rank: _Box(self._x(rank), self.y, self.y + _height(layer)) for rank in self.shown if rank in layer.owners}
             yield element("g", *self._lines(layer, before, boxes), class_="exchange" if layer.exchange else "flow", data_layer=layer.layer)
@@ -110,13 +110,13 @@ class _Drawing:
         lines = ["Box: what a rank computes. Its height grows with the side of the map, its width with the root of the channels."]
         if self.size > 1:
             lines.append("Red lines: what ranks send each other. Grey lines: what stays on its rank.")
-        if any(layer.stored != layer.owners for layer in self.plan.layers):
+        if any(layer.stored != layer.owners for layer in self.layout.layers):
             lines.append("Dark strip: the part whose weights the rank keeps; the rest is gathered when it is needed.")
         for line in lines:
             yield text(line, 24, self.y, class_="note")
             self.y += 16
 
-    def _box(self, layer: LayerPlan, rank: int, box: _Box) -> Iterator[str]:
+    def _box(self, layer: LayerLayout, rank: int, box: _Box) -> Iterator[str]:
         (start, stop), side = layer.owners[rank], layer.output_size
         width, cuts = _width(stop - start), sorted(set(layer.owners.values()))
         fill = SHARDS[cuts.index((start, stop)) % len(SHARDS)] if len(cuts) > 1 else WHOLE
@@ -128,14 +128,14 @@ class _Drawing:
             first, last = (width * channel / layer.weight_shape[0] for channel in layer.stored[rank])
             yield element("rect", x=left + first, y=box.bottom - 4, width=last - first, height=4, class_="kept")
 
-    def _names(self, layer: LayerPlan) -> Iterator[str]:
+    def _names(self, layer: LayerLayout) -> Iterator[str]:
         shape, middle = layer.weight_shape, self.y + _height(layer) / 2
         kernel = f"{shape[2]}x{shape[3]}" + (f" stride {layer.stride}" if layer.stride > 1 else "") if len(shape) > 2 else "dense"
         after = [name for name in layer.then if name != "ReLU"]
         yield text(layer.layer, 24, middle - 2, class_="head")
         yield text(", ".join([kernel, *after]), 24, middle + 12, class_="note")
 
-    def _lines(self, layer: LayerPlan, before: dict[int, _Box], boxes: dict[int, _Box]) -> Iterator[str]:
+    def _lines(self, layer: LayerLayout, before: dict[int, _Box], boxes: dict[int, _Box]) -> Iterator[str]:
         for reader, box in boxes.items():
             for source, above in before.items():
                 if source == reader:
@@ -153,9 +153,9 @@ class _Drawing:
 
     def _other_collectives(self) -> Iterator[tuple[Message, list[list[int]], str]]:
         """Each once, with the groups of drawn ranks that take part in it together, and what it sends."""
-        inputs = {layer.layer for layer in self.plan.layers}
+        inputs = {layer.layer for layer in self.layout.layers}
         sent: dict[tuple[object, ...], tuple[Message, dict[int, float]]] = {}
-        for group in self.plan.groups:
+        for group in self.layout.groups:
             for message in (m for m in group.collectives if m.name not in inputs):
                 _, by_rank = sent.setdefault((message.name, message.kind, message.direction, message.axes), (message, {}))
                 for rank in group.ranks:
@@ -193,7 +193,7 @@ def _width(channels: int) -> float:
     return 60 + 1.4 * float(channels**0.5)
 
 
-def _height(layer: LayerPlan) -> float:
+def _height(layer: LayerLayout) -> float:
     return 23 + 0.45 * layer.output_size
 
 

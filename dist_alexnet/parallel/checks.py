@@ -1,12 +1,12 @@
-"""Can a plan work? What would only show as an idle rank or a wrong gradient is found here, without a process."""
+"""Can a layout work? What would only show as an idle rank or a wrong gradient is found here, without a process."""
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 from dist_alexnet.config import TrainConfig, UsageError
 from dist_alexnet.model.layers import Layer
-from dist_alexnet.parallel.batch_to_model import BatchToModel
-from dist_alexnet.parallel.exchange import Exchange
+from dist_alexnet.parallel.exchanges.batch_to_model import BatchToModel
+from dist_alexnet.parallel.exchanges.exchange import Exchange
 from dist_alexnet.parallel.placement import Owner, Placement, Replicate, Shard
 
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from dist_alexnet.batch import Batch
-from dist_alexnet.parallel.batch_to_model import Scheme, run_in_turns, turns
-from dist_alexnet.parallel.gradients import DataParallel
+from dist_alexnet.parallel.exchanges.batch_to_model import Scheme, run_in_turns, turns
+from dist_alexnet.parallel.exchanges.gradients import DataParallel
 from dist_alexnet.parallel.placement import length
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import split_rows

@@ -3,33 +3,60 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
-from dist_alexnet.parallel.batch_to_model import ROW_LABEL_BYTES, BatchToModel
-from dist_alexnet.parallel.exchange import WIRE_DTYPES, Wire
-from dist_alexnet.parallel.loss import STATISTICS
-from dist_alexnet.parallel.placement import Replicate, length
-from dist_alexnet.parallel.traffic import Bytes, Direction, all_reduce_bytes
-
-if TYPE_CHECKING:
-    from dist_alexnet.parallel.tables import Tables
+from dist_alexnet.model.layers import Layer
+from dist_alexnet.parallel.exchanges.batch_to_model import ROW_LABEL_BYTES, BatchToModel
+from dist_alexnet.parallel.exchanges.exchange import WIRE_DTYPES, Exchange, Wire
+from dist_alexnet.parallel.exchanges.loss import STATISTICS
+from dist_alexnet.parallel.exchanges.traffic import Collective, all_reduce_bytes
+from dist_alexnet.parallel.placement import Placement, Replicate, length
 
 
-@dataclass(frozen=True)
-class Collective:
-    """One line of the traffic of a step, as one rank sees it."""
+class Stated(Protocol):
+    """What a prediction asks of a strategy; `Tables` has it, and says what each is."""
 
-    name: str  # of the layer whose input it brings, or "loss", "labels", "gradients", "weights"
-    kind: str  # all-gather, reduce-scatter, all-reduce, send, ...
-    direction: Direction
-    axes: tuple[str, ...]  # of the mesh, whose ranks take part
-    sent: Bytes  # by this rank in one step
-    times: int = 1  # into how many messages that is cut: microbatches, turns
+    layers: tuple[Layer, ...]
+    mesh: dict[str, int]
+    coordinate: dict[str, int]
+    gradient_wire: Wire
+
+    @property
+    def row_axes(self) -> tuple[str, ...]:
+        """Mesh axes over which the rows of a batch are split."""
+
+    @property
+    def microbatches(self) -> int:
+        """Into which this rank's rows of a step are cut."""
+
+    @property
+    def item_bytes(self) -> int:
+        """Bytes of a number as it is computed."""
+
+    def placement(self, layer: Layer) -> Mapping[str, Placement]:
+        """Where the output channels of a layer live."""
+
+    def exchange(self, layer: Layer) -> Exchange | BatchToModel | None:
+        """What happens to the input of a layer."""
+
+    def outputs(self, layer: Layer) -> slice:
+        """The output channels of a layer that this rank holds."""
+
+    def shard_sizes(self, layer: Layer, axis: str) -> list[int]:
+        """Output channels of a layer that each coordinate of an axis holds."""
+
+    def computed_rows(self, global_batch: int) -> int:
+        """How many rows this rank computes."""
+
+    def rows_along(self, axis: str, rows: int) -> list[int]:
+        """How many rows of a global batch each coordinate of an axis loads."""
+
+    def loss_axis(self) -> str | None:
+        """The axis over which the classes are spread, if there is one."""
 
 
-def collectives(tables: Tables, global_batch: int) -> Iterator[Collective]:
+def collectives(tables: Stated, global_batch: int) -> Iterator[Collective]:
     """Exchanges of the layers' inputs, the loss over sharded classes, the way back, and gradients summed over the axes that share rows."""
     rows, back, times = tables.computed_rows(global_batch), list[Collective](), tables.microbatches
     for before, layer in itertools.pairwise(tables.layers):
@@ -55,12 +82,12 @@ def collectives(tables: Tables, global_batch: int) -> Iterator[Collective]:
     yield from _gradients(tables)
 
 
-def wire_bytes(wire: Wire, tables: Tables) -> int:
+def wire_bytes(wire: Wire, tables: Stated) -> int:
     """Bytes of a number on its way."""
     return WIRE_DTYPES[wire].itemsize if wire in WIRE_DTYPES else tables.item_bytes
 
 
-def _gradients(tables: Tables) -> Iterator[Collective]:
+def _gradients(tables: Stated) -> Iterator[Collective]:
     """Of each layer over those of the row axes on which it is replicated."""
     held: dict[tuple[str, ...], int] = {}
     for layer in tables.layers:

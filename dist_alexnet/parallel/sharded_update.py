@@ -7,7 +7,7 @@ momentum, 244 MB for the network of 2012, and most of the update's time; it cost
 from torch import Tensor, nn
 
 from dist_alexnet.model.network import Network
-from dist_alexnet.parallel.exchange import Channel
+from dist_alexnet.parallel.exchanges.exchange import Channel
 
 
 class ShardedUpdate:

@@ -8,8 +8,8 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.fsdp._fully_shard._fsdp_collectives import DefaultAllGather, DefaultReduceScatter
 
-from dist_alexnet.parallel.exchange import Channel
-from dist_alexnet.parallel.traffic import Direction
+from dist_alexnet.parallel.exchanges.exchange import Channel
+from dist_alexnet.parallel.exchanges.traffic import Direction
 
 
 class GatherWeights(DefaultAllGather):

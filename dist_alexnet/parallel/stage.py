@@ -12,8 +12,8 @@ from torch.nn import functional
 from dist_alexnet.batch import Batch
 from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.network import Draw, Network
-from dist_alexnet.parallel.exchange import Channel
-from dist_alexnet.parallel.traffic import Direction
+from dist_alexnet.parallel.exchanges.exchange import Channel
+from dist_alexnet.parallel.exchanges.traffic import Direction
 
 NO_LABEL = -100  # of a row that only fills up a microbatch
 

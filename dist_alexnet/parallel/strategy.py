@@ -40,13 +40,13 @@ from dist_alexnet.batch import Batch
 from dist_alexnet.config import Config
 from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.network import Draw, MaskWatcher, Network, Share
-from dist_alexnet.parallel.exchange import Channel, Exchange, gather_shards
-from dist_alexnet.parallel.gradients import DataParallel
+from dist_alexnet.parallel.exchanges.exchange import Channel, Exchange, gather_shards
+from dist_alexnet.parallel.exchanges.gradients import DataParallel
+from dist_alexnet.parallel.exchanges.loss import sharded_cross_entropy
+from dist_alexnet.parallel.exchanges.overlap import OverlappedProduct
+from dist_alexnet.parallel.exchanges.traffic import Traffic
 from dist_alexnet.parallel.groups import connect_mesh
-from dist_alexnet.parallel.loss import sharded_cross_entropy
-from dist_alexnet.parallel.overlap import OverlappedProduct
 from dist_alexnet.parallel.tables import DTYPES, Tables
-from dist_alexnet.parallel.traffic import Traffic
 from dist_alexnet.parallel.world import World
 from dist_alexnet.telemetry.clock import Clock
 from dist_alexnet.update.optimizer import VelocitySGD

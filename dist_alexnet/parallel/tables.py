@@ -10,12 +10,12 @@ import torch
 
 from dist_alexnet.config import Config
 from dist_alexnet.model.layers import Layer, describe
-from dist_alexnet.parallel.batch_to_model import BatchToModel
 from dist_alexnet.parallel.checks import check_batch, check_tables
-from dist_alexnet.parallel.exchange import Exchange, Wire
+from dist_alexnet.parallel.exchanges.batch_to_model import BatchToModel
+from dist_alexnet.parallel.exchanges.exchange import Exchange, Wire
+from dist_alexnet.parallel.exchanges.traffic import Collective, Traffic
 from dist_alexnet.parallel.placement import Placement, Shard, interval, length
-from dist_alexnet.parallel.predict import Collective, collectives
-from dist_alexnet.parallel.traffic import Traffic
+from dist_alexnet.parallel.predict import collectives
 from dist_alexnet.parallel.world import World, coordinates, mesh_size, split_rows
 from dist_alexnet.resolve import parse_options
 
@@ -69,7 +69,7 @@ class Tables(ABC):
     # ------------------------------------------------------------------ what follows from it, without a process
 
     def __init__(self, config: Config, world: World) -> None:
-        """Plan for one rank. Does not communicate, so that any rank of any world can be looked at.
+        """Lay out one rank. Does not communicate, so that any rank of any world can be looked at.
 
         Raises:
             UsageError: the world size, the batch, the options or the model do not fit this strategy.

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 import torch
 
+from dist_alexnet.parallel.exchanges.traffic import Traffic
 from dist_alexnet.parallel.strategy import Strategy
-from dist_alexnet.parallel.traffic import Traffic
 from dist_alexnet.telemetry.clock import PHASES
 
 

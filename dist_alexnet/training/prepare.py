@@ -33,7 +33,7 @@ from dist_alexnet.telemetry.environment import describe_machine, versions
 from dist_alexnet.training.job import Job
 
 if TYPE_CHECKING:
-    from dist_alexnet.parallel.explain import Plan
+    from dist_alexnet.parallel.explain.layout import Layout
 
 MAX_NAME_BYTES = 255  # of a file system
 
@@ -55,7 +55,7 @@ class Prepared:
 
     job: Job
     launcher: Launcher
-    plan: "Plan"
+    layout: "Layout"
     source: str  # where the configuration came from, for the header
     train_images: int
     val_images: int
@@ -87,11 +87,11 @@ def prepare(request: Request, tell: Callable[[str], None] = lambda line: None) -
     if config.data.path is not None:
         check_there(Path(config.data.path).absolute())
     tell(f"{config.strategy.name}, {source}: loading PyTorch")
-    from dist_alexnet.parallel.explain import plan
+    from dist_alexnet.parallel.explain.layout import lay_out
 
     config = settle_options(settle_ranks(config))
     launcher = make_launcher(config)
-    plan(with_generated_classes(config))  # refuses what the strategy cannot do
+    lay_out(with_generated_classes(config))  # refuses what the strategy cannot do
     launcher.validate()
     data, train, val = open_sets(config, request.output_dir, tell=tell)
     batch = config.train.global_batch
@@ -108,7 +108,7 @@ def prepare(request: Request, tell: Callable[[str], None] = lambda line: None) -
     fresh = not request.name or not directory.path.exists()
     lock = _begin(directory, config, fresh)
     counts, unread = (len(train), len(val)), passed_over(train, val)
-    return Prepared(Job(config, directory, data, checkpoint), launcher, plan(config), source, *counts, unread, notes, lock, fresh)
+    return Prepared(Job(config, directory, data, checkpoint), launcher, lay_out(config), source, *counts, unread, notes, lock, fresh)
 
 
 def _base(request: Request, checkpoint: Path | None) -> tuple[Mapping[str, Any], str]:

@@ -15,7 +15,7 @@ from dist_alexnet.config import Config, SynthConfig, UsageError
 from dist_alexnet.data.synth import synth
 from dist_alexnet.launch.agreement import Agreement
 from dist_alexnet.launch.rank import connect_strategy
-from dist_alexnet.parallel.traffic import Traffic
+from dist_alexnet.parallel.exchanges.traffic import Traffic
 from dist_alexnet.parallel.world import World
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.metrics import MetricsFile

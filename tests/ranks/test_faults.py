@@ -10,7 +10,8 @@ from torch import Tensor
 
 from dist_alexnet.batch import Batch
 from dist_alexnet.model import network
-from dist_alexnet.parallel import batch_to_model, exchange, gradients, halves, overlap, sharded_update, strategy
+from dist_alexnet.parallel import halves, sharded_update, strategy
+from dist_alexnet.parallel.exchanges import batch_to_model, exchange, gradients, overlap
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing import conformance
 from dist_alexnet.testing.conformance import UNEVEN_BATCH, compare, configure, reference

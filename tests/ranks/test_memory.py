@@ -12,7 +12,7 @@ from torch.distributed.tensor import DTensor
 from dist_alexnet import registry
 from dist_alexnet.config import Config, ModelConfig, StrategyConfig, TrainConfig, Widths
 from dist_alexnet.launch.rank import connect_strategy
-from dist_alexnet.parallel.memory import memory
+from dist_alexnet.parallel.explain.memory import memory
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.ranks import run_on_ranks
 from dist_alexnet.verify.trace import generated_batches

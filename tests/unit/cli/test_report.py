@@ -12,7 +12,7 @@ from dist_alexnet.cli.report import RunReport
 from dist_alexnet.cli.run_line import clock, figure, log_line
 from dist_alexnet.config import Config, LaunchConfig
 from dist_alexnet.launch.local import LocalLauncher
-from dist_alexnet.parallel.explain import plan
+from dist_alexnet.parallel.explain.layout import lay_out
 from dist_alexnet.runs.failure import TrainingFailed
 from dist_alexnet.telemetry.clock import PHASES
 
@@ -125,7 +125,7 @@ def test_names_are_shown_as_they_are(name: str, capsys: pytest.CaptureFixture[st
     config = Config(launch=LaunchConfig(name="local", workers=1, device="cpu"))
     job = SimpleNamespace(config=config, directory=SimpleNamespace(path=Path("runs") / name))
     said: dict[str, Any] = {"launcher": LocalLauncher(config.launch), "passed_over": ["2 file(s) passed over"], "notes": []}
-    prepared: Any = SimpleNamespace(job=job, plan=plan(config), source=f"{name}.yaml", train_images=1, val_images=1, **said)
+    prepared: Any = SimpleNamespace(job=job, layout=lay_out(config), source=f"{name}.yaml", train_images=1, val_images=1, **said)
     report = RunReport(as_json=False)
     report.header(prepared)
     report.say(f"written to {name}")

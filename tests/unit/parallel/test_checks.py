@@ -8,7 +8,7 @@ import pytest
 from dist_alexnet import registry
 from dist_alexnet.config import Config, StrategyConfig, TrainConfig, UsageError
 from dist_alexnet.model.layers import Layer
-from dist_alexnet.parallel.exchange import Exchange
+from dist_alexnet.parallel.exchanges.exchange import Exchange
 from dist_alexnet.parallel.placement import Placement, Shard
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import World

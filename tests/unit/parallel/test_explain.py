@@ -7,26 +7,26 @@ import pytest
 
 from dist_alexnet import registry
 from dist_alexnet.config import Config, LaunchConfig, StrategyConfig, TrainConfig, UsageError
-from dist_alexnet.parallel.explain import Plan, plan
-from dist_alexnet.parallel.memory import memory
+from dist_alexnet.parallel.explain.layout import Layout, lay_out
+from dist_alexnet.parallel.explain.memory import memory
 from dist_alexnet.parallel.world import World
 from strategies.pipeline import Pipeline
 
 GRADIENT_BYTES = 60_965_224 * 4
 
 
-def plan_of(strategy: str, ranks: int | None = None, **options: object) -> Plan:
-    return plan(Config(strategy=StrategyConfig(strategy, options), launch=LaunchConfig(workers=ranks)))
+def layout_of(strategy: str, ranks: int | None = None, **options: object) -> Layout:
+    return lay_out(Config(strategy=StrategyConfig(strategy, options), launch=LaunchConfig(workers=ranks)))
 
 
-def per_image(described: Plan) -> dict[str, tuple[float, float]]:
+def per_image(described: Layout) -> dict[str, tuple[float, float]]:
     rows = {w.layer: (w.forward_bytes_per_image, w.backward_bytes_per_image) for w in described.layers}
     return {layer: sent for layer, sent in rows.items() if sum(sent)}
 
 
 def test_the_exchanges_of_2012() -> None:
     """234,496 bytes per image and pass where fc8 is on the first GPU."""
-    described = plan_of("channel_split", fc8="first")
+    described = layout_of("channel_split", fc8="first")
     assert per_image(described) == {"conv3": (173_056,) * 2, "fc6": (36_864,) * 2, "fc7": (16_384,) * 2, "fc8": (8_192,) * 2}
     assert sum(forward for forward, _ in per_image(described).values()) == 234_496
     assert "loss" not in described.exchange_bytes_per_step
@@ -34,7 +34,7 @@ def test_the_exchanges_of_2012() -> None:
 
 def test_each_gpu_of_2012_sends_what_the_originals_say() -> None:
     """Per image: 86,528 B each way for conv3, 18,432 for fc6, 8,192 for fc7, and for fc8 from the second to the first alone."""
-    layers = {layer.layer: layer for layer in plan_of("channel_split", fc8="first").layers}
+    layers = {layer.layer: layer for layer in layout_of("channel_split", fc8="first").layers}
     forward = {name: [sent / 128 for sent in layer.forward_bytes] for name, layer in layers.items() if layer.exchange}
     backward = {name: [sent / 128 for sent in layer.backward_bytes] for name, layer in layers.items() if layer.exchange}
     assert forward == {"conv3": [86_528] * 2, "fc6": [18_432] * 2, "fc7": [8_192] * 2, "fc8": [0, 8_192]}
@@ -44,7 +44,7 @@ def test_each_gpu_of_2012_sends_what_the_originals_say() -> None:
 
 
 def test_the_collectives_of_2012_in_their_order() -> None:
-    (group,) = plan_of("channel_split").groups
+    (group,) = layout_of("channel_split").groups
     assert group.ranks == [0, 1]
     assert [(one.direction, one.name) for one in group.collectives] == [
         *(("forward", name) for name in ("conv3", "fc6", "fc7", "fc8", "loss")),
@@ -53,23 +53,23 @@ def test_the_collectives_of_2012_in_their_order() -> None:
 
 
 def test_two_data_parallel_ranks_send_the_gradient_once_each() -> None:
-    (group,) = plan_of("ddp", 2).groups
+    (group,) = layout_of("ddp", 2).groups
     (message,) = group.collectives
     assert (message.name, message.kind, message.axes, message.bytes) == ("gradients", "all-reduce", ("data",), 243_860_896)
     assert group.memory.weights == group.memory.gradients == group.memory.momentum == 243_860_896
 
 
 def test_a_shared_update_halves_the_momentum() -> None:
-    shares = plan_of("ddp", 2, shard_optimizer=True).groups[0].memory
+    shares = layout_of("ddp", 2, shard_optimizer=True).groups[0].memory
     assert (shares.weights, shares.momentum) == (GRADIENT_BYTES, GRADIENT_BYTES // 2)
 
 
 def test_sharded_weights_take_half_and_two_whole_layers_at_a_time() -> None:
-    described = plan_of("fsdp", 2)
+    described = layout_of("fsdp", 2)
     (group,) = described.groups
     assert group.memory.weights == group.memory.momentum == GRADIENT_BYTES // 2
     assert group.memory.gathered == (37_752_832 + 16_781_312) * 4 // 2
-    assert plan_of("fsdp", 2, keep_gathered=True).groups[0].memory.gathered == GRADIENT_BYTES // 2
+    assert layout_of("fsdp", 2, keep_gathered=True).groups[0].memory.gathered == GRADIENT_BYTES // 2
     assert described.layers[0].owners == {0: (0, 96), 1: (0, 96)}
     assert described.layers[0].stored == {0: (0, 48), 1: (48, 96)}
 
@@ -82,7 +82,7 @@ def test_an_early_stage_keeps_more_microbatches() -> None:
 
 
 def test_the_turns_of_one_weird_trick_do_not_cut_the_gradients() -> None:
-    (group,) = plan_of("one_weird_trick", 4, scheme="b").groups
+    (group,) = layout_of("one_weird_trick", 4, scheme="b").groups
     assert {one.name: one.messages for one in group.collectives} == {
         "labels": 4,
         "fc6": 4,
@@ -107,7 +107,7 @@ def test_the_turns_of_one_weird_trick_do_not_cut_the_gradients() -> None:
 def test_a_rank_looked_at_from_another_is_the_rank_itself(strategy: str, options: dict[str, object]) -> None:
     """`plan` makes one strategy and looks from it at all ranks; here each is made for itself. 101 images do not divide evenly."""
     config = Config(strategy=StrategyConfig(strategy, options), train=TrainConfig(global_batch=101), launch=LaunchConfig(workers=8))
-    described = plan(config)
+    described = lay_out(config)
     of_rank = {rank: group for group in described.groups for rank in group.ranks}
     assert sorted(of_rank) == list(range(8))
     for rank in range(8):
@@ -122,17 +122,17 @@ def test_a_rank_looked_at_from_another_is_the_rank_itself(strategy: str, options
 def test_a_thousand_ranks_are_quick(strategy: str) -> None:
     """0.3 to 0.6 s; when each rank asked for every other it took 5 s."""
     began = time.process_time()
-    described = plan(Config(strategy=StrategyConfig(strategy), train=TrainConfig(global_batch=1024), launch=LaunchConfig(workers=1024)))
+    described = lay_out(Config(strategy=StrategyConfig(strategy), train=TrainConfig(global_batch=1024), launch=LaunchConfig(workers=1024)))
     assert time.process_time() - began < 3
     assert sum(len(group.ranks) for group in described.groups) == 1024
 
 
 def test_parameters_of_the_two_gpus_of_2012() -> None:
-    assert plan_of("channel_split", fc8="first").parameters == [32_531_112, 28_434_112]
+    assert layout_of("channel_split", fc8="first").parameters == [32_531_112, 28_434_112]
 
 
 def test_a_split_fc8_sends_both_halves_and_two_numbers_per_image_for_the_loss() -> None:
-    described = plan_of("channel_split")
+    described = layout_of("channel_split")
     assert sum(forward for forward, _ in per_image(described).values()) == 242_688
     assert described.exchange_bytes_per_step["loss"] == {"forward": 128 * 2 * 2 * 4}
     assert described.parameters == [30_482_612, 30_482_612]
@@ -140,20 +140,20 @@ def test_a_split_fc8_sends_both_halves_and_two_numbers_per_image_for_the_loss() 
 
 @pytest.mark.parametrize("ranks", [2, 3, 8])
 def test_data_parallelism_sends_the_gradient_whatever_the_batch(ranks: int) -> None:
-    described = plan_of("ddp", ranks)
+    described = layout_of("ddp", ranks)
     assert described.exchange_bytes_per_step == {"gradients": {"backward": 2 * (ranks - 1) * GRADIENT_BYTES}}
     assert described.parameters == [60_965_224] * ranks
     assert sum(described.rows) == 128
 
 
 def test_one_process_sends_nothing() -> None:
-    described = plan_of("single")
+    described = layout_of("single")
     assert described.exchange_bytes_per_step == {}
     assert described.layers[0].owners == {0: (0, 96)}
 
 
 def test_owners_of_a_layer() -> None:
-    layers = {layer.layer: layer.owners for layer in plan_of("channel_split", fc8="first").layers}
+    layers = {layer.layer: layer.owners for layer in layout_of("channel_split", fc8="first").layers}
     assert layers["conv3"] == {0: (0, 192), 1: (192, 384)}
     assert layers["fc8"] == {0: (0, 1000)}
 
@@ -170,11 +170,11 @@ def test_owners_of_a_layer() -> None:
 )
 def test_impossible_plans_are_refused(strategy: str, ranks: int, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        plan_of(strategy, ranks)
+        layout_of(strategy, ranks)
 
 
 def test_options_are_checked() -> None:
     with pytest.raises(UsageError, match=r"strategy.options of channel_split: Key 'fc88' .* \(its options: fc8, wire, overlap\)"):
-        plan_of("channel_split", fc88="split")
+        layout_of("channel_split", fc88="split")
     with pytest.raises(UsageError, match="strategy.options of single: .*its options: none"):
-        plan_of("single", fc8="split")
+        layout_of("single", fc8="split")

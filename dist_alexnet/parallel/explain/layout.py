@@ -8,13 +8,12 @@ from typing import Any, Literal
 from dist_alexnet import registry
 from dist_alexnet.config import Config
 from dist_alexnet.model.layers import Layer
-from dist_alexnet.parallel.exchange import Exchange
-from dist_alexnet.parallel.memory import Memory, memory
+from dist_alexnet.parallel.exchanges.exchange import Exchange
+from dist_alexnet.parallel.exchanges.traffic import Bytes, Collective, Direction, Traffic
+from dist_alexnet.parallel.explain.memory import Memory, memory
+from dist_alexnet.parallel.explain.resident import Resident, resident
 from dist_alexnet.parallel.placement import interval, length
-from dist_alexnet.parallel.predict import Collective
-from dist_alexnet.parallel.resident import Resident, resident
 from dist_alexnet.parallel.strategy import Strategy
-from dist_alexnet.parallel.traffic import Bytes, Direction, Traffic
 from dist_alexnet.parallel.world import World
 
 Owners = dict[int, tuple[int, int]]  # rank -> output channels [start, stop); ranks that hold nothing are left out
@@ -32,8 +31,8 @@ class InputExchange:
 
 
 @dataclass(frozen=True)
-class LayerPlan:
-    """One layer of a plan. Bytes per image are sums over all ranks, bytes per step are lists by rank."""
+class LayerLayout:
+    """One layer of a layout. Bytes per image are sums over all ranks, bytes per step are lists by rank."""
 
     layer: str
     owners: Owners  # who computes what
@@ -76,7 +75,7 @@ class RankGroup:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Layout:
     """A strategy on a number of ranks."""
 
     strategy: str
@@ -85,7 +84,7 @@ class Plan:
     fused_block: bool  # ReLU, LRN and pooling are one op, as in float32 on the CPU; decides what is kept for the backward pass
     rows: list[int]  # of the global batch, by rank
     parameters: list[int]  # kept, by rank
-    layers: list[LayerPlan]
+    layers: list[LayerLayout]
     groups: list[RankGroup]
     exchange_bytes_per_step: Mapping[str, Mapping[str, float]]  # by what is exchanged and pass, over all ranks
 
@@ -99,8 +98,8 @@ class Plan:
         return described
 
 
-def plan(config: Config) -> Plan:
-    """The plan of a configuration, for `config.launch.workers` ranks or as many as the strategy takes by itself.
+def lay_out(config: Config) -> Layout:
+    """The layout of a configuration, for `config.launch.workers` ranks or as many as the strategy takes by itself.
 
     Raises:
         UsageError: the strategy is not known, or refuses.
@@ -119,22 +118,22 @@ def plan(config: Config) -> Plan:
     residents = [resident(strategy, batch, kept) if on_cpu else None for strategy, kept in zip(ranks, memories, strict=True)]
     traffic = _traffic(sent)
     per_image = traffic.as_dict(scale=batch)
-    return Plan(
+    return Layout(
         strategy=config.strategy.name,
         mesh=first.mesh,
         global_batch=batch,
         fused_block=fused,
         rows=rows,
         parameters=parameters,
-        layers=[_layer_plan(layer, ranks, sent, per_image.get(layer.name, {})) for layer in first.layers],
+        layers=[_layer_layout(layer, ranks, sent, per_image.get(layer.name, {})) for layer in first.layers],
         groups=_groups(rows, parameters, memories, residents, sent),
         exchange_bytes_per_step=traffic.as_dict(),
     )
 
 
-def _layer_plan(layer: Layer, ranks: Sequence[Strategy], sent: Sequence[list[Collective]], per_image: Mapping[str, float]) -> LayerPlan:
+def _layer_layout(layer: Layer, ranks: Sequence[Strategy], sent: Sequence[list[Collective]], per_image: Mapping[str, float]) -> LayerLayout:
     then = {"ReLU": layer.relu, "LRN": layer.lrn_alpha, "max-pool": layer.pool, "dropout": layer.dropout}
-    return LayerPlan(
+    return LayerLayout(
         layer=layer.name,
         owners=_owners([strategy.outputs(layer) for strategy in ranks]),
         stored=_owners([_stored(strategy, layer) for strategy in ranks]),

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.network import multiply
-from dist_alexnet.parallel.exchange import Channel, Exchange
+from dist_alexnet.parallel.exchanges.exchange import Channel, Exchange
 
 
 @dataclass(frozen=True)

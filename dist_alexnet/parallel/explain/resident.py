@@ -8,9 +8,9 @@ been freed goes back to the system (`machine/allocator.py`), so the parts add up
 import math
 from dataclasses import dataclass, fields
 
-from dist_alexnet.parallel.memory import Memory, parameter_bytes
+from dist_alexnet.parallel.exchanges.traffic import Collective
+from dist_alexnet.parallel.explain.memory import Memory, parameter_bytes
 from dist_alexnet.parallel.placement import length
-from dist_alexnet.parallel.predict import Collective
 from dist_alexnet.parallel.tables import Tables
 
 LIBRARIES = 720 * 2**20  # resident once a rank has joined the others: torch 2.14 as built for CUDA, pyarrow, numba and DALI

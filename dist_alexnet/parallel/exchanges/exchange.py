@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from dist_alexnet.parallel.traffic import Direction, Traffic
+from dist_alexnet.parallel.exchanges.traffic import Direction, Traffic
 from dist_alexnet.telemetry.clock import Clock
 
 Wire = Literal["full", "bfloat16", "float16"]  # numbers on their way: as they are computed | rounded, as the authors tried

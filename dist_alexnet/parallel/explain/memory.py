@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 from dist_alexnet.model.layers import LRN_SIZE, Layer
-from dist_alexnet.parallel.batch_to_model import BatchToModel
+from dist_alexnet.parallel.exchanges.batch_to_model import BatchToModel
 from dist_alexnet.parallel.placement import Placement, interval, length
 from dist_alexnet.parallel.tables import Tables
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
@@ -12,6 +13,18 @@ Bytes = int | Fraction
 def all_reduce_bytes(message_bytes: int, ranks: int) -> Fraction:
     """Bytes that each of `ranks` ranks sends to all-reduce a message: 2 (R-1)/R of it, a reduce-scatter and an all-gather (ring)."""
     return Fraction(2 * (ranks - 1) * message_bytes, ranks)
+
+
+@dataclass(frozen=True)
+class Collective:
+    """One line of the traffic of a step, as one rank sees it."""
+
+    name: str  # of the layer whose input it brings, or "loss", "labels", "gradients", "weights"
+    kind: str  # all-gather, reduce-scatter, all-reduce, send, ...
+    direction: Direction
+    axes: tuple[str, ...]  # of the mesh, whose ranks take part
+    sent: Bytes  # by this rank in one step
+    times: int = 1  # into how many messages that is cut: microbatches, turns
 
 
 class Traffic:

@@ -9,8 +9,8 @@ from torch._C._distributed_c10d import GradBucket
 from torch.futures import Future
 from torch.nn.parallel import DistributedDataParallel
 
-from dist_alexnet.parallel.exchange import WIRE_DTYPES, Channel, Wire
-from dist_alexnet.parallel.traffic import all_reduce_bytes
+from dist_alexnet.parallel.exchanges.exchange import WIRE_DTYPES, Channel, Wire
+from dist_alexnet.parallel.exchanges.traffic import all_reduce_bytes
 
 BUCKET_MIB = 25.0  # torch's default
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dist_alexnet.batch import Batch
-from dist_alexnet.parallel.exchange import Channel, Transfer, Wire
+from dist_alexnet.parallel.exchanges.exchange import Channel, Transfer, Wire
 from dist_alexnet.parallel.world import split_rows
 
 Scheme = Literal["a", "b", "c"]

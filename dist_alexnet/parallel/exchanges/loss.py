@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dist_alexnet.parallel.exchange import Channel
+from dist_alexnet.parallel.exchanges.exchange import Channel
 
 STATISTICS = 2  # numbers per image that each rank tells every other: log-sum-exp of its scores, score of the true class
 
