@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dist_alexnet.batch import Batch
 from dist_alexnet.model import network
-from dist_alexnet.parallel import halves, sharded_update, strategy
+from dist_alexnet.parallel import strategy
 from dist_alexnet.parallel.exchanges import batch_to_model, exchange, gradients, overlap
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing import conformance
@@ -18,6 +18,8 @@ from dist_alexnet.testing.conformance import UNEVEN_BATCH, compare, configure, r
 from dist_alexnet.testing.ranks import run_on_ranks
 from dist_alexnet.verify.evidence import Evidence, Reference
 from dist_alexnet.verify.verdict import TOLERANCES, judge
+from strategies.ddp import sharded_update
+from strategies.one_weird_trick import halves
 
 
 def forget_adjoint() -> None:

@@ -17,7 +17,7 @@ from dist_alexnet.verify.verdict import TOLERANCES, judge
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 FAULTY = """
-from strategies.ddp import Ddp
+from strategies.ddp.strategy import Ddp
 
 class Forgetful(Ddp):
     name = "forgetful"

@@ -10,7 +10,7 @@ from dist_alexnet.config import Config, LaunchConfig, StrategyConfig, TrainConfi
 from dist_alexnet.parallel.explain.layout import Layout, lay_out
 from dist_alexnet.parallel.explain.memory import memory
 from dist_alexnet.parallel.world import World
-from strategies.pipeline import Pipeline
+from strategies.pipeline.strategy import Pipeline
 
 GRADIENT_BYTES = 60_965_224 * 4
 

@@ -15,9 +15,9 @@ from dist_alexnet.parallel.exchanges.exchange import Wire
 from dist_alexnet.parallel.exchanges.gradients import BUCKET_MIB, DataParallel
 from dist_alexnet.parallel.exchanges.traffic import Collective
 from dist_alexnet.parallel.placement import Placement, Shard, interval, length
-from dist_alexnet.parallel.sharded_update import ShardedUpdate
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.update.optimizer import VelocitySGD
+from strategies.ddp.sharded_update import ShardedUpdate
 
 
 @dataclass(frozen=True)

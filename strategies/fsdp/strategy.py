@@ -17,9 +17,9 @@ from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.network import Draw, Network
 from dist_alexnet.parallel.exchanges.traffic import Collective, Direction
 from dist_alexnet.parallel.placement import Placement, Shard
-from dist_alexnet.parallel.sharded_weights import GatherWeights, ScatterGradients
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.update.optimizer import VelocitySGD
+from strategies.fsdp.sharded_weights import GatherWeights, ScatterGradients
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,10 @@ from dist_alexnet.parallel.exchanges.batch_to_model import BatchToModel, Scheme,
 from dist_alexnet.parallel.exchanges.exchange import Exchange
 from dist_alexnet.parallel.exchanges.gradients import BUCKET_MIB, DataParallel
 from dist_alexnet.parallel.exchanges.traffic import Collective
-from dist_alexnet.parallel.halves import Halves
 from dist_alexnet.parallel.placement import Placement, Shard
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.update.optimizer import VelocitySGD
+from strategies.one_weird_trick.halves import Halves
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from dist_alexnet.model.layers import Layer, describe
 from dist_alexnet.model.network import Network
 from dist_alexnet.parallel.exchanges.exchange import Exchange
 from dist_alexnet.parallel.placement import Owner, Placement
-from dist_alexnet.parallel.stage import Stage, input_shape
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.tables import DTYPES
+from strategies.pipeline.stage import Stage, input_shape
 
 
 @dataclass(frozen=True)

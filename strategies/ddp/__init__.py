@@ -1,0 +1,1 @@
+"""Data parallelism, and the update that its ranks may share out."""

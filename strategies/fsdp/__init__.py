@@ -1,0 +1,1 @@
+"""Weights in shards, gathered layer by layer."""

@@ -1,0 +1,1 @@
+"""Neighbouring layers on each rank, and the microbatches that pass through them."""
