@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dist_alexnet.model.block import relu_lrn_pool
+from dist_alexnet.model.block.choose import relu_lrn_pool
 from dist_alexnet.model.dropout import keep_mask
 from dist_alexnet.model.layers import Layer
 

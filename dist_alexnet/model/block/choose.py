@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
-from dist_alexnet.model.normalization import plain_relu_lrn_pool
+from dist_alexnet.model.block.normalization import plain_relu_lrn_pool
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,6 @@ def _float32_on_cpu() -> Callable[[Tensor, int, float | None], Tensor]:
         logger.warning("numba is not installed: ReLU, LRN and pooling run unfused, about 40 times slower; pip install numba")
         return plain_relu_lrn_pool
     # Here, not above: importing numba takes 0.2 s, and compiling the kernels for the first time some seconds. `--help` need not pay that.
-    from dist_alexnet.model.fused import fused_relu_lrn_pool
+    from dist_alexnet.model.block.fused import fused_relu_lrn_pool
 
     return fused_relu_lrn_pool

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from dist_alexnet.model import block
-from dist_alexnet.model.fused import fused_relu_lrn_pool
+from dist_alexnet.model.block import choose
+from dist_alexnet.model.block.fused import fused_relu_lrn_pool
+from dist_alexnet.model.block.normalization import plain_relu_lrn_pool
 from dist_alexnet.model.layers import pooled_size
-from dist_alexnet.model.normalization import plain_relu_lrn_pool
 
 ALPHA = 0.1  # a thousand times the paper's: LRN must matter in the gradient
 
@@ -119,15 +119,15 @@ def test_refuses_what_it_cannot_do(x, towers, message):
 
 def test_the_network_gets_the_fused_op_for_float32_on_the_cpu_only(monkeypatch):
     chosen = []
-    monkeypatch.setattr(block, "_float32_on_cpu", lambda: lambda x, towers, alpha: chosen.append(x.dtype))
-    block.relu_lrn_pool(images(1, 2, 3, 3), 1, None)
-    block.relu_lrn_pool(images(1, 2, 3, 3).double(), 1, None)
+    monkeypatch.setattr(choose, "_float32_on_cpu", lambda: lambda x, towers, alpha: chosen.append(x.dtype))
+    choose.relu_lrn_pool(images(1, 2, 3, 3), 1, None)
+    choose.relu_lrn_pool(images(1, 2, 3, 3).double(), 1, None)
     assert chosen == [torch.float32]
 
 
 def test_without_numba_the_plain_operators_run_and_say_so(monkeypatch, caplog):
-    monkeypatch.setattr(block, "find_spec", lambda name: None)
-    assert block._float32_on_cpu.__wrapped__() is plain_relu_lrn_pool
+    monkeypatch.setattr(choose, "find_spec", lambda name: None)
+    assert choose._float32_on_cpu.__wrapped__() is plain_relu_lrn_pool
     assert "pip install numba" in caplog.text
 
 
@@ -140,9 +140,9 @@ def test_two_processes_may_fill_the_cache_at_once(tmp_path, monkeypatch):
     """And a third finds it complete: it loads both kernels and compiles none."""
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     code = """
-from dist_alexnet.model import fused_kernels as kernels
+from dist_alexnet.model.block import kernels
 print(sum(sum(kernel.stats.cache_hits.values()) for kernel in (kernels.forward, kernels.backward)))
-import torch; from dist_alexnet.model.fused import fused_relu_lrn_pool
+import torch; from dist_alexnet.model.block.fused import fused_relu_lrn_pool
 assert fused_relu_lrn_pool(torch.ones(1, 2, 4, 4), 1, None).eq(1).all()
 """
     start = lambda: subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)  # noqa: E731

@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from dist_alexnet.machine.cores import available_cores
-from dist_alexnet.model import fused_kernels
+from dist_alexnet.model.block import kernels
+from dist_alexnet.model.block.normalization import check_towers
 from dist_alexnet.model.layers import LRN_K, pooled_size
-from dist_alexnet.model.normalization import check_towers
 
 
 def fused_relu_lrn_pool(x: Tensor, towers: int, alpha: float | None) -> Tensor:
@@ -56,7 +56,7 @@ class _FusedBlock(torch.autograd.Function):
         count, height, width, channels = images.shape
         pooled = torch.empty(count, pooled_size(height), pooled_size(width), channels)
         position = torch.empty(pooled.shape, dtype=torch.uint8)
-        _launch(fused_kernels.forward, towers, alpha, images, pooled, position)
+        _launch(kernels.forward, towers, alpha, images, pooled, position)
         ctx.save_for_backward(images, position)
         ctx.towers, ctx.alpha = towers, alpha
         return pooled.permute(0, 3, 1, 2)
@@ -68,7 +68,7 @@ class _FusedBlock(torch.autograd.Function):
         # By numpy, which asks the kernel for huge pages: the page faults of 74 MB of new memory cost as much as all the arithmetic here
         # (conv1's block on one thread: 58 ms with torch.empty, 36 ms so; 2026-11, torch 2.14.1).
         grad = torch.from_numpy(np.empty(images.shape, np.float32))
-        _launch(fused_kernels.backward, ctx.towers, ctx.alpha, images, position, _channels_last(grad_pooled), grad)
+        _launch(kernels.backward, ctx.towers, ctx.alpha, images, position, _channels_last(grad_pooled), grad)
         return grad.permute(0, 3, 1, 2), None, None
 
 

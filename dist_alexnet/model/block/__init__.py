@@ -1,0 +1,1 @@
+"""ReLU, normalisation and pooling as one operation: from torch's operators, or compiled for the CPU."""
