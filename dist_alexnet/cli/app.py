@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from dist_alexnet import __version__
-from dist_alexnet.cli import config, data, evaluate, explain, output, train, verify
-from dist_alexnet.cli.shown import shown
+from dist_alexnet.cli import config, data, evaluate, explain, train, verify
+from dist_alexnet.cli.screen import output
+from dist_alexnet.cli.screen.shown import shown
 from dist_alexnet.config import UsageError
 from dist_alexnet.machine import surroundings
 

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import typer
 
 from dist_alexnet.cli import data_bench, data_stats, options
-from dist_alexnet.cli.progress import progress_bar
-from dist_alexnet.cli.shown import say, shown
+from dist_alexnet.cli.screen.progress import progress_bar
+from dist_alexnet.cli.screen.shown import say, shown
 from dist_alexnet.config import UsageError
 from dist_alexnet.json_text import to_json
 

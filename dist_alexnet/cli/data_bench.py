@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from dist_alexnet.cli import options
-from dist_alexnet.cli.progress import progress_bar
-from dist_alexnet.cli.shown import shown
+from dist_alexnet.cli.screen.progress import progress_bar
+from dist_alexnet.cli.screen.shown import shown
 from dist_alexnet.config import UsageError
 from dist_alexnet.json_text import to_json
 from dist_alexnet.machine.cores import available_cores

@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dist_alexnet.cli import options
-from dist_alexnet.cli.class_report import CLASS_COLUMNS, CONFUSION_COLUMNS, check_files, class_rows, confusion_rows, worst_classes, write
-from dist_alexnet.cli.shown import mean_loss, say, shown
+from dist_alexnet.cli.screen.class_report import (
+    CLASS_COLUMNS,
+    CONFUSION_COLUMNS,
+    check_files,
+    class_rows,
+    confusion_rows,
+    worst_classes,
+    write,
+)
+from dist_alexnet.cli.screen.shown import mean_loss, say, shown
 from dist_alexnet.config import UsageError
 from dist_alexnet.json_text import to_json
 from dist_alexnet.machine.surroundings import check_alone

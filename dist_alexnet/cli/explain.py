@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dist_alexnet.cli import options
-from dist_alexnet.cli.shown import say
+from dist_alexnet.cli.screen.shown import say
 from dist_alexnet.config import UsageError
 from dist_alexnet.json_text import to_json
 
@@ -51,7 +51,7 @@ def explain(
 
         _write(strategy_svg(described), out)
     else:
-        from dist_alexnet.cli.explain_table import print_layout
+        from dist_alexnet.cli.screen.explain_table import print_layout
 
         print_layout(described)
 

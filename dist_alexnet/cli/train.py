@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from dist_alexnet.cli import options, output
-from dist_alexnet.cli.shown import say
+from dist_alexnet.cli import options
+from dist_alexnet.cli.screen import output
+from dist_alexnet.cli.screen.shown import say
 from dist_alexnet.machine.surroundings import check_alone
 
 
@@ -43,7 +44,7 @@ def train(
 
     prepared = prepare(Request(preset, typed, output_dir, name, resume), say)
     from dist_alexnet.cli.again import resume_command
-    from dist_alexnet.cli.report import RunReport
+    from dist_alexnet.cli.screen.report import RunReport
     from dist_alexnet.launch.driver import execute
     from dist_alexnet.runs.failure import TrainingFailed
     from dist_alexnet.runs.unstarted import taken_back_unless_started

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dist_alexnet.cli import options
-from dist_alexnet.cli.shown import say, shown
+from dist_alexnet.cli.screen.shown import say, shown
 from dist_alexnet.config import UsageError
 from dist_alexnet.json_text import to_json
 from dist_alexnet.machine.surroundings import check_alone

@@ -30,7 +30,7 @@ from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.ranks import run_on_ranks
 from dist_alexnet.update.optimizer import VelocitySGD
 from dist_alexnet.verify.evidence import Evidence, Reference
-from dist_alexnet.verify.trace import generated_batches, train_steps
+from dist_alexnet.verify.record import generated_batches, train_steps
 from dist_alexnet.verify.verdict import TOLERANCES, Verdict, judge
 
 STEPS = 5
@@ -82,8 +82,8 @@ def compare(world: World, configs: Sequence[Config], references: Mapping[str, Re
     evidence = []
     for config in configs:
         strategy = connect_strategy(config, world)
-        trace = train_steps(strategy, generated_batches(config, strategy), STEPS)
-        evidence.append(Evidence.of(trace, references[config.train.dtype]))
+        record = train_steps(strategy, generated_batches(config, strategy), STEPS)
+        evidence.append(Evidence.of(record, references[config.train.dtype]))
     return evidence
 
 

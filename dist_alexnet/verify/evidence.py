@@ -1,4 +1,4 @@
-"""What a rank found when it compared its trace with the one-process run. Small and plain, so that it can be sent and written down."""
+"""What a rank found when it compared its record with the one-process run. Small and plain, so that it can be sent and written down."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dist_alexnet.json_text import to_exact_json
-from dist_alexnet.verify.trace import Mask, Trace
+from dist_alexnet.verify.record import Mask, Record
 
 TENSORS, REST = "reference.safetensors", "reference.json"
 
@@ -28,14 +28,14 @@ class Reference:
     masks: Mapping[tuple[int, int], Tensor]  # step and layer -> [B, U] booleans
 
     @staticmethod
-    def of(trace: Trace) -> "Reference":
-        """From the trace of a world of one rank, whose masks may come in microbatches."""
+    def of(record: Record) -> "Reference":
+        """From the record of a world of one rank, whose masks may come in microbatches."""
         masks: dict[tuple[int, int], Tensor] = {}
-        batch = max((int(mask.rows.max()) + 1 for mask in trace.masks), default=0)
-        for mask in trace.masks:
+        batch = max((int(mask.rows.max()) + 1 for mask in record.masks), default=0)
+        for mask in record.masks:
             whole = masks.setdefault((mask.step, mask.layer), torch.zeros(batch, mask.keep.shape[1], dtype=torch.bool))
             whole[mask.rows] = mask.keep
-        return Reference(trace.losses, trace.samples, trace.tensors, masks)
+        return Reference(record.losses, record.samples, record.tensors, masks)
 
     def save(self, folder: Path) -> None:
         """Where other processes find it."""
@@ -89,18 +89,18 @@ class Evidence:
     wanted: list[str]  # tensors of the one-process run
 
     @staticmethod
-    def of(trace: Trace, reference: Reference) -> "Evidence":
+    def of(record: Record, reference: Reference) -> "Evidence":
         """Compare."""
         return Evidence(
-            loss_difference=max(_relative(mine, one) for mine, one in zip(trace.losses, reference.losses, strict=True)),
-            tensors={name: _part(tensor, trace.rows[name], reference.tensors[name]) for name, tensor in trace.tensors.items()},
-            masks=[_mask_part(mask, reference.masks[mask.step, mask.layer]) for mask in trace.masks],
+            loss_difference=max(_relative(mine, one) for mine, one in zip(record.losses, reference.losses, strict=True)),
+            tensors={name: _part(tensor, record.rows[name], reference.tensors[name]) for name, tensor in record.tensors.items()},
+            masks=[_mask_part(mask, reference.masks[mask.step, mask.layer]) for mask in record.masks],
             samples=[
                 {row: crc == whole.get(row) for row, crc in mine.items()}
-                for mine, whole in zip(trace.samples, reference.samples, strict=True)
+                for mine, whole in zip(record.samples, reference.samples, strict=True)
             ],
-            counted_bytes=trace.counted_bytes,
-            predicted_bytes=trace.predicted_bytes,
+            counted_bytes=record.counted_bytes,
+            predicted_bytes=record.predicted_bytes,
             wanted=list(reference.tensors),
         )
 

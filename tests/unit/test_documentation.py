@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dist_alexnet.cli.report import RunReport
+from dist_alexnet.cli.screen.report import RunReport
 from dist_alexnet.settings.presets import preset_names
 from dist_alexnet.telemetry.clock import PHASES
 

@@ -12,7 +12,7 @@ import pytest
 
 import dist_alexnet
 from dist_alexnet.cli import evaluate, explain, options, train
-from dist_alexnet.cli.progress import progress_bar
+from dist_alexnet.cli.screen.progress import progress_bar
 from dist_alexnet.config import Config
 from dist_alexnet.resolve import resolve
 from tests.unit.cli.calling import call
@@ -117,7 +117,7 @@ def test_data_synth_and_prepare(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_where_there_is_no_terminal_progress_is_told_in_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = iter([0, 10, 31, 100, 120, 140])
-    monkeypatch.setattr("dist_alexnet.cli.progress.time", SimpleNamespace(monotonic=lambda: next(seconds)))  # of nobody else
+    monkeypatch.setattr("dist_alexnet.cli.screen.progress.time", SimpleNamespace(monotonic=lambda: next(seconds)))  # of nobody else
     with progress_bar("preparing") as tell:
         for found in (100, 200, 1_281_000):
             tell(found, None)

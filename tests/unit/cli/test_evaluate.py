@@ -8,8 +8,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from dist_alexnet.cli.class_report import CLASS_COLUMNS, CONFUSION_COLUMNS, check_files, class_rows, confusion_rows, worst_classes, write
 from dist_alexnet.cli.evaluate import _run, _split, _text
+from dist_alexnet.cli.screen.class_report import (
+    CLASS_COLUMNS,
+    CONFUSION_COLUMNS,
+    check_files,
+    class_rows,
+    confusion_rows,
+    worst_classes,
+    write,
+)
 from dist_alexnet.config import UsageError
 from dist_alexnet.evaluation import prepare
 from dist_alexnet.evaluation.prepare import EvaluationRequest

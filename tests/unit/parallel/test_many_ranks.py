@@ -11,7 +11,7 @@ from dist_alexnet.launch.rank import connect_strategy
 from dist_alexnet.model.layers import parameter_shapes
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.conformance import TINY, configure
-from dist_alexnet.verify.trace import generated_batches, train_steps
+from dist_alexnet.verify.record import generated_batches, train_steps
 
 CASES = [("ddp", {}), ("ddp", {"shard_optimizer": True}), ("hybrid", {}), ("fsdp", {}), ("fsdp", {"keep_gathered": True})]
 CASES += [("one_weird_trick", {"scheme": scheme, "fc_ranks": 8}) for scheme in "abc"] + [("one_weird_trick", {"scheme": "a"})]

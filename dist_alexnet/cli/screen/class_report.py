@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dist_alexnet.cli.shown import shown
+from dist_alexnet.cli.screen.shown import shown
 from dist_alexnet.config import UsageError
 
 CLASS_COLUMNS = ("class", "name", "images", "top1_error", "top5_error")

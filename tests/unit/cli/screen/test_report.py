@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from dist_alexnet.cli.report import RunReport
-from dist_alexnet.cli.run_line import clock, figure, log_line
+from dist_alexnet.cli.screen.report import RunReport
+from dist_alexnet.cli.screen.run_line import clock, figure, log_line
 from dist_alexnet.config import Config, LaunchConfig
 from dist_alexnet.launch.local import LocalLauncher
 from dist_alexnet.parallel.explain.layout import lay_out

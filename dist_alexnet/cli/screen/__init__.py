@@ -1,0 +1,1 @@
+"""What a terminal shows: lines, tables, bars, the line of a run."""
