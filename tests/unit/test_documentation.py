@@ -44,3 +44,12 @@ def test_the_sample_of_the_readme_has_the_lines_that_a_run_prints(capsys: pytest
 
 def _same_words(line: str, other: str) -> bool:
     return [word for word in line.split() if word != "#"] == [word for word in other.split() if word != "#"]
+
+
+def test_every_room_is_explained_and_holds_what_one_can_read_together() -> None:
+    rooms = [folder for folder in (ROOT / "dist_alexnet").rglob("*") if (folder / "__init__.py").is_file()]
+    explained = (ROOT / "docs" / "architecture.md").read_text()
+    assert len(rooms) > 20
+    for room in rooms:
+        assert f"`{room.relative_to(ROOT / 'dist_alexnet')}/`" in explained, room
+        assert len([file for file in room.glob("*.py") if file.name != "__init__.py"]) <= 12, room
