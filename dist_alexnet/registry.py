@@ -12,8 +12,8 @@ from typing import Any
 import dist_alexnet
 from dist_alexnet.config import UsageError
 
-STRATEGIES, LAUNCHERS = "dist_alexnet.strategies", "dist_alexnet.launchers"
-_KIND = {STRATEGIES: "strategy", LAUNCHERS: "launcher"}
+STRATEGIES, LAUNCHERS, COMMANDS = "dist_alexnet.strategies", "dist_alexnet.launchers", "dist_alexnet.commands"
+_KIND = {STRATEGIES: "strategy", LAUNCHERS: "launcher", COMMANDS: "command"}
 ROOT = Path(dist_alexnet.__file__).parents[1]  # where our other packages lie, too
 OURS = ("strategies", "cluster")  # names that a folder or package of somebody else may have
 
@@ -43,19 +43,28 @@ def find(group: str, name: str) -> EntryPoint:
     return found[0]
 
 
+def load_any(group: str, name: str) -> Any:
+    """Whatever is registered under a name.
+
+    Raises:
+        UsageError: as of `find`, or the package fails to import.
+    """
+    point = find(group, name)
+    try:
+        if (package := point.module.partition(".")[0]) in OURS and point.dist and point.dist.name == "dist-alexnet":
+            import_own(package)
+        return point.load()
+    except Exception as error:
+        raise UsageError(f"{_KIND[group]} {name!r} ({point.value}) does not load: {type(error).__name__}: {error}") from error
+
+
 def load(group: str, name: str) -> Any:
     """The class that is registered under a name.
 
     Raises:
-        UsageError: as of `find`, or the package fails to import, or names something else than a class that can be made.
+        UsageError: as of `load_any`, or it is something else than a class that can be made.
     """
-    kind, point = _KIND[group], find(group, name)
-    try:
-        if (package := point.module.partition(".")[0]) in OURS and point.dist and point.dist.name == "dist-alexnet":
-            import_own(package)
-        found = point.load()
-    except Exception as error:
-        raise UsageError(f"{kind} {name!r} ({point.value}) does not load: {type(error).__name__}: {error}") from error
+    kind, point, found = _KIND[group], find(group, name), load_any(group, name)
     if not inspect.isclass(found):
         raise UsageError(f"{kind} {name!r} ({point.value}) is no class; its author must name one")
     if inspect.isabstract(found):

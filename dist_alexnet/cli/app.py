@@ -10,12 +10,14 @@ import typer
 
 from dist_alexnet import __version__
 from dist_alexnet.cli import config, data, evaluate, explain, train, verify
+from dist_alexnet.cli.plug_ins import Commands
 from dist_alexnet.cli.screen import output
 from dist_alexnet.cli.screen.shown import shown
 from dist_alexnet.config import UsageError
 from dist_alexnet.machine import surroundings
 
 app = typer.Typer(
+    cls=Commands,
     help="One AlexNet, many ways to spread it: train, compare and explain the network of 2012.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
