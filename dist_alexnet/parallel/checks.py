@@ -1,5 +1,6 @@
 """Can a layout work? What would only show as an idle rank or a wrong gradient is found here, without a process."""
 
+import difflib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 
@@ -23,6 +24,37 @@ def check_batch(train: TrainConfig, parts: int) -> None:
             f"train.accumulation={train.accumulation} cuts {rows} rows per rank into more microbatches than rows; "
             f"type train.accumulation={rows} or less"
         )
+
+
+def check_axes(
+    layers: Sequence[Layer],
+    mesh: Mapping[str, int],
+    tables: Mapping[str, Callable[[Layer], Mapping[str, Placement]]],
+    exchange: Callable[[Layer], Exchange | BatchToModel | None],
+) -> None:
+    """Refuse what names an axis that the mesh has not: a placement on it would replicate without a word.
+
+    Args:
+        layers: the network, in order.
+        mesh: axis -> ranks.
+        tables: what of a layer is placed -> where.
+        exchange: of a layer's input.
+
+    Raises:
+        ValueError: names the layer, the axis and those that there are; for the author of a strategy.
+    """
+    there = ", ".join(f"{axis}={ranks}" for axis, ranks in mesh.items()) or "none"
+    for layer in layers:
+        joined = exchange(layer)
+        named = [(f"{table} names", axis, place) for table, of in tables.items() for axis, place in of(layer).items()]
+        for what, axis, place in [*named, *([(f"{type(joined).__name__} is over", joined.axis, None)] if joined else [])]:
+            if axis not in mesh:
+                close = "".join(f"; did you mean {name!r}?" for name in difflib.get_close_matches(axis, mesh, n=1))
+                raise ValueError(f"{layer.name}: {what} the axis {axis!r}, but the axes of the mesh are: {there}{close}")
+            if isinstance(place, Owner) and not 0 <= place.coordinate < mesh[axis]:
+                raise ValueError(
+                    f"{layer.name}: {what} {place} on {axis}, which has {mesh[axis]} coordinates; nobody would hold it"
+                )
 
 
 def check_tables(

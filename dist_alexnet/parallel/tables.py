@@ -10,7 +10,7 @@ import torch
 
 from dist_alexnet.config import Config
 from dist_alexnet.model.layers import Layer, describe
-from dist_alexnet.parallel.checks import check_batch, check_tables
+from dist_alexnet.parallel.checks import check_axes, check_batch, check_tables
 from dist_alexnet.parallel.exchanges.batch_to_model import BatchToModel
 from dist_alexnet.parallel.exchanges.exchange import Exchange, Wire
 from dist_alexnet.parallel.exchanges.traffic import Collective, Traffic
@@ -84,6 +84,8 @@ class Tables(ABC):
         self._seen: dict[tuple[object, ...], list[int]] = {}
         check_batch(config.train, self._row_parts(self.coordinate)[0])
         self.validate()
+        placed = {"placement": self.placement, "stored": self.stored, "momentum": self.momentum}
+        check_axes(self.layers, self.mesh, placed, self.exchange)
         check_tables(self.layers, self.mesh, self.placement, self.exchange)
 
     def at(self, rank: int) -> Self:

@@ -1,7 +1,8 @@
-"""Tables that would give wrong gradients are refused when a strategy is planned."""
+"""Tables that would give wrong gradients are refused when a strategy is made."""
 
 from collections.abc import Mapping
 from contextlib import nullcontext
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from dist_alexnet import registry
 from dist_alexnet.config import Config, StrategyConfig, TrainConfig, UsageError
 from dist_alexnet.model.layers import Layer
 from dist_alexnet.parallel.exchanges.exchange import Exchange
-from dist_alexnet.parallel.placement import Placement, Shard
+from dist_alexnet.parallel.placement import Owner, Placement, Shard
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import World
 
@@ -25,8 +26,10 @@ IDLE = [
 JOINED = {"conv3", "fc6", "fc7", "fc8"}
 
 
-def plan(*, split: set[str] | None = None, joined: set[str] = JOINED) -> Strategy:
-    """A strategy over two ranks that splits these layers (None: all) and joins the inputs of those."""
+def tables(
+    *, split: set[str] | None = None, joined: set[str] = JOINED, axis: str = "tower", over: str = "tower", place: Placement | None = None
+) -> Strategy:
+    """A strategy over two ranks that splits these layers (None: all) over an axis and joins the inputs of those over another."""
 
     class Faulty(Strategy):
         name = "faulty"
@@ -35,10 +38,10 @@ def plan(*, split: set[str] | None = None, joined: set[str] = JOINED) -> Strateg
             return {"tower": world_size}
 
         def placement(self, layer: Layer) -> Mapping[str, Placement]:
-            return {"tower": Shard(0)} if split is None or layer.name in split else {}
+            return {axis: place or Shard(0)} if split is None or layer.name in split else {}
 
         def exchange(self, layer: Layer) -> Exchange | None:
-            return Exchange("tower") if layer.name in joined else None
+            return Exchange(over) if layer.name in joined else None
 
     return Faulty(Config(), World(0, 2))
 
@@ -53,25 +56,38 @@ def test_an_option_that_would_do_nothing_is_refused(
 
 
 def test_the_tables_of_2012_are_sound() -> None:
-    assert plan().mesh == {"tower": 2}
+    assert tables().mesh == {"tower": 2}
 
 
 @pytest.mark.parametrize("forgotten", sorted(JOINED))
 def test_a_forgotten_exchange(forgotten: str) -> None:
     with pytest.raises(ValueError, match=rf"{forgotten} reads all channels of .*; give it Exchange\('tower'\)"):
-        plan(joined=JOINED - {forgotten})
+        tables(joined=JOINED - {forgotten})
+
+
+@pytest.mark.parametrize(
+    ("faulty", "message"),
+    [
+        ({"axis": "towr"}, r"conv1: placement names the axis 'towr', but the axes of the mesh are: tower=2; did you mean 'tower'\?"),
+        ({"over": "data"}, r"conv3: Exchange is over the axis 'data', but the axes of the mesh are: tower=2$"),
+        ({"place": Owner(2)}, r"conv1: placement names Owner\(coordinate=2\) on tower, which has 2 coordinates; nobody would hold it"),
+    ],
+)
+def test_an_axis_or_a_coordinate_that_there_is_not(faulty: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        tables(**faulty)
 
 
 def test_an_exchange_of_what_everybody_has() -> None:
     with pytest.raises(ValueError, match=r"fc6: Exchange\('tower'\) has nothing to join, conv5 is replicated"):
-        plan(split={"fc6", "fc7", "fc8"}, joined={"fc6", "fc7", "fc8"})
+        tables(split={"fc6", "fc7", "fc8"}, joined={"fc6", "fc7", "fc8"})
 
 
 def test_a_split_layer_behind_a_replicated_one() -> None:
     with pytest.raises(ValueError, match="fc6 is split over tower and conv5 is not: each rank would have a part of the gradient"):
-        plan(split={"fc6", "fc7", "fc8"}, joined={"fc7", "fc8"})
+        tables(split={"fc6", "fc7", "fc8"}, joined={"fc7", "fc8"})
 
 
 def test_a_replicated_layer_behind_an_exchange() -> None:
     with pytest.raises(ValueError, match="the gradient would come out 2 times too large; shard it too"):
-        plan(split={"conv1", "conv2"}, joined={"conv3"})
+        tables(split={"conv1", "conv2"}, joined={"conv3"})
