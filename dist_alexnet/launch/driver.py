@@ -1,7 +1,6 @@
 """The person's side of a run: check everything, start the ranks, follow them, relay signals, say how it ended."""
 
 import atexit
-import json
 import os
 import sys
 import threading
@@ -14,6 +13,7 @@ from dist_alexnet.launch.launcher import Launcher, RankFunction
 from dist_alexnet.launch.signals import Signals
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import TrainingFailed
+from dist_alexnet.runs.reader import Reader
 from dist_alexnet.runs.watch import Watch
 
 POLL_S = 0.1
@@ -61,7 +61,7 @@ def execute(
     Raises:
         TrainingFailed: a rank failed, or the run was stopped without a checkpoint.
     """
-    seen = directory.metrics.stat().st_size if directory.metrics.exists() else 0
+    reader = Reader.from_now_on(directory.metrics)
     signals, ranks, told = Signals(directory, launcher, saves), Ranks(function, directory, launcher), False
     watch = Watch(directory)
     with signals.handled():
@@ -73,8 +73,8 @@ def execute(
                 say("stopping after this step, with a checkpoint; once more to stop at once")
             if signals.killed_at or watch.in_vain():
                 launcher.kill()  # again: it may have been about to start them
-            seen = _follow(directory, seen, follow)
-    _follow(directory, seen, follow)
+            _pass_on(reader, follow)
+    _pass_on(reader, follow)
     if not watch.gone:
         with suppress(OSError):  # it cannot be written any more; the next attempt deletes it, too
             directory.stop_request.unlink(missing_ok=True)
@@ -104,16 +104,6 @@ def _leave(exit_code: int) -> None:
     os._exit(exit_code)
 
 
-def _follow(directory: RunDirectory, seen: int, follow: Callable[[Record], None]) -> int:
-    """Pass on the whole lines that metrics.jsonl has gained; returns up to where it was read."""
-    try:
-        with directory.metrics.open("rb") as stream:
-            stream.seek(seen)
-            news = stream.read()
-    except OSError:  # it is not there yet, or not any more, which the rank that writes it will say
-        return seen
-    whole = news.rpartition(b"\n")[0]
-    for line in whole.splitlines():
-        with suppress(ValueError):  # a line that a full disk cut short
-            follow(json.loads(line))
-    return seen + len(whole) + 1 if whole else seen
+def _pass_on(reader: Reader, follow: Callable[[Record], None]) -> None:
+    for record in reader.new():
+        follow(record)

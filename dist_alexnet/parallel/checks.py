@@ -52,9 +52,7 @@ def check_axes(
                 close = "".join(f"; did you mean {name!r}?" for name in difflib.get_close_matches(axis, mesh, n=1))
                 raise ValueError(f"{layer.name}: {what} the axis {axis!r}, but the axes of the mesh are: {there}{close}")
             if isinstance(place, Owner) and not 0 <= place.coordinate < mesh[axis]:
-                raise ValueError(
-                    f"{layer.name}: {what} {place} on {axis}, which has {mesh[axis]} coordinates; nobody would hold it"
-                )
+                raise ValueError(f"{layer.name}: {what} {place} on {axis}, which has {mesh[axis]} coordinates; nobody would hold it")
 
 
 def check_tables(

@@ -10,18 +10,18 @@ runs/<name>/
 """
 
 import itertools
-import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.json_text import to_json
+from dist_alexnet.runs.reader import Reader
 from dist_alexnet.runs.writable import remedy
 
 PROBE_BYTES = 2**16
@@ -127,13 +127,8 @@ class RunDirectory:
             ) from None
 
     def read_metrics(self) -> Iterator[dict[str, Any]]:
-        """Records of metrics.jsonl; what is none is left out, as a line that a kill or a full disk cut short."""
-        if self.metrics.exists():
-            for line in self.metrics.read_bytes().split(b"\n"):
-                with suppress(ValueError, RecursionError):
-                    record = json.loads(line)
-                    if isinstance(record, dict) and "kind" in record:
-                        yield record
+        """Records of metrics.jsonl, as far as it has come."""
+        return Reader(self.metrics).new(unfinished=True)
 
 
 def _keep_old(path: Path, text: str) -> None:

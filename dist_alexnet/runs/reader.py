@@ -1,0 +1,50 @@
+"""Reads metrics.jsonl while it grows: for the driver, and for whoever looks at a run that is over or not."""
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+CHUNK_BYTES = 2**20
+
+
+class Reader:
+    """The records of a file that is only appended to, each passed on once. Holds a chunk and a line in memory, however long the file is."""
+
+    def __init__(self, path: Path, start: int = 0) -> None:
+        """`start`: in bytes, where a line begins."""
+        self._path, self._position = path, start
+
+    @staticmethod
+    def from_now_on(path: Path) -> "Reader":
+        """For what is going to be written, after all that is there."""
+        return Reader(path, path.stat().st_size if path.exists() else 0)
+
+    def new(self, unfinished: bool = False) -> Iterator[dict[str, Any]]:
+        """Records of the lines that were added since the last call; what is none is left out, as a line that a full disk cut short.
+
+        Args:
+            unfinished: the last line counts though no line break follows it: nobody is writing it any more.
+        """
+        try:
+            stream = self._path.open("rb")
+        except OSError:  # it is not there yet, or not any more, which whoever writes it will say
+            return
+        with stream:
+            stream.seek(self._position)
+            rest = b""
+            while chunk := stream.read(CHUNK_BYTES):
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    self._position += len(line) + 1
+                    yield from _record(line)
+        if unfinished:
+            yield from _record(rest)
+
+
+def _record(line: bytes) -> Iterator[dict[str, Any]]:
+    with suppress(ValueError, RecursionError):
+        record = json.loads(line)
+        if isinstance(record, dict) and "kind" in record:
+            yield record
