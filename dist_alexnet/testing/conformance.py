@@ -9,6 +9,7 @@ It trains as one process does, in double and in single precision, with rows that
 writes checkpoints that `single` reads, and reads those of `single`; and refuses world sizes that it cannot serve in one clear line.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -187,10 +188,11 @@ class StrategyConformance:
 
     def test_it_refuses_clearly(self) -> None:
         """A world size that it cannot serve gets a line that says how many there are and what to type."""
-        for ranks in self.world_sizes:
-            if message := refusal(configure(self.strategy), ranks):
-                with pytest.raises(UsageError, match=rf"\b{ranks}\b.*type "):
-                    raise UsageError(message)
+        refusals = {ranks: message for ranks in self.world_sizes if (message := refusal(configure(self.strategy), ranks))}
+        if not refusals:
+            pytest.skip(f"{self.strategy} serves all of {', '.join(map(str, self.world_sizes))} ranks")
+        for ranks, message in refusals.items():
+            assert re.search(rf"\b{ranks}\b.*type ", message), message
 
 
 def _in(config: Config, dtype: str) -> Config:

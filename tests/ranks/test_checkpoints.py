@@ -12,11 +12,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from dist_alexnet import registry
 from dist_alexnet.testing.conformance import TINY, configure, save_checkpoints, variants, wrong_tensors
 from dist_alexnet.testing.ranks import run_on_ranks
 from tests.unit.asking import as_format_1
 
-STRATEGIES = ("channel_split", "ddp", "fsdp", "hybrid", "one_weird_trick", "pipeline", "single")
+STRATEGIES = registry.names(registry.STRATEGIES)
 WORLD_SIZES = (1, 2, 3, 4, 8)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from dist_alexnet import registry
 from dist_alexnet.config import Config, ModelConfig
 from dist_alexnet.launch.rank import connect_strategy
 from dist_alexnet.model.layers import describe
@@ -21,7 +22,7 @@ from dist_alexnet.verify.evidence import Evidence, Reference
 from dist_alexnet.verify.record import generated_batches, train_steps
 from dist_alexnet.verify.verdict import TOLERANCES, Verdict, judge
 
-STRATEGIES = ("channel_split", "ddp", "fsdp", "hybrid", "one_weird_trick", "pipeline", "single")
+STRATEGIES = registry.names(registry.STRATEGIES)
 WORLD_SIZES = (1, 2, 3, 4, 8)
 
 # strategy, ranks, microbatches, options: what the variants of the strategies leave out

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from dist_alexnet import registry
 from dist_alexnet.batch import Batch
 from dist_alexnet.checkpoints.checkpoint import save
 from dist_alexnet.checkpoints.state import TrainingState
@@ -24,7 +25,7 @@ from dist_alexnet.testing.conformance import TINY, configure, variants
 from dist_alexnet.testing.ranks import run_on_ranks
 from dist_alexnet.update.optimizer import VelocitySGD
 
-STRATEGIES = ("channel_split", "ddp", "fsdp", "hybrid", "one_weird_trick", "pipeline", "single")
+STRATEGIES = registry.names(registry.STRATEGIES)
 IMAGES, BATCH, CLASSES = 13, 11, 7  # the last batch has 2 rows, fewer than 3 ranks
 SEEDS = (3, 4)  # of the two networks
 LABELS = torch.tensor([0, 1, 2, 3, 4, 5, -1, 0, 1, 2, 3, -1, 5])  # -1: could not be decoded

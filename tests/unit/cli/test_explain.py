@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from dist_alexnet import registry
+from dist_alexnet.testing.conformance import configure, refusal
 from tests.unit.cli.calling import call
 
 
@@ -41,10 +43,10 @@ def test_explain_fits_a_narrow_terminal(capsys: pytest.CaptureFixture[str], monk
     assert "…" not in out
 
 
-@pytest.mark.parametrize("strategy", ["single", "ddp", "channel_split", "hybrid", "one_weird_trick", "fsdp", "pipeline"])
+@pytest.mark.parametrize("strategy", registry.names(registry.STRATEGIES))
 @pytest.mark.parametrize("ranks", [2, 8, 64, 1024])
-def test_every_plan_fits_80_columns(strategy: str, ranks: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    ranks = {"single": 1, "channel_split": 2, "pipeline": min(ranks, 8)}.get(strategy, ranks)
+def test_every_layout_fits(strategy: str, ranks: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    ranks = next(served for served in (ranks, 8, 2, 1) if not refusal(configure(strategy, batch=1024), served))
     monkeypatch.setenv("COLUMNS", "80")
     code, out, _ = call(["explain", "--strategy", strategy, "--gpus", str(ranks), "-b", "1024"], capsys, monkeypatch)
     assert code == 0
