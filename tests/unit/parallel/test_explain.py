@@ -105,7 +105,7 @@ def test_the_turns_of_one_weird_trick_do_not_cut_the_gradients() -> None:
     ],
 )
 def test_a_rank_looked_at_from_another_is_the_rank_itself(strategy: str, options: dict[str, object]) -> None:
-    """`plan` makes one strategy and looks from it at all ranks; here each is made for itself. 101 images do not divide evenly."""
+    """`lay_out` makes one strategy and looks from it at all ranks; here each is made for itself. 101 images do not divide evenly."""
     config = Config(strategy=StrategyConfig(strategy, options), train=TrainConfig(global_batch=101), launch=LaunchConfig(workers=8))
     described = lay_out(config)
     of_rank = {rank: group for group in described.groups for rank in group.ranks}

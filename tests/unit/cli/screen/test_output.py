@@ -62,7 +62,7 @@ def test_what_is_opened_later_does_not_get_the_number_of_a_closed_stream(tmp_pat
     """What a library prints would go into it: a checkpoint, a socket."""
     script = f"""
 import os
-from dist_alexnet.cli import output
+from dist_alexnet.cli.screen import output
 output.open_outlets()
 file = open({str(tmp_path / "file")!r}, "w")
 os.write(1, b"printed")
@@ -74,7 +74,7 @@ print("printed")
 
 def test_a_name_that_the_terminal_cannot_say_is_shown_with_escapes() -> None:
     """Bytes that are no UTF-8, and letters that are not in the encoding of the terminal."""
-    script = r"from dist_alexnet.cli import output; output.open_outlets(); print('caf\udce9 \u00e9 \u03b1')"
+    script = r"from dist_alexnet.cli.screen import output; output.open_outlets(); print('caf\udce9 \u00e9 \u03b1')"
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
     printed = subprocess.run([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, check=True).stdout
     assert printed == b"caf\\udce9 \xe9 \\u03b1\n"
