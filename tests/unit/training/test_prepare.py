@@ -26,7 +26,7 @@ def test_a_run_that_can_start(tmp_path: Path, preset: str) -> None:
     prepared = ask(tmp_path, preset)
     config = prepared.job.config
     assert (config.launch.workers, config.launch.device, config.model.classes) == (2, "cpu", 4)
-    assert (prepared.train_images, prepared.val_images, prepared.plan.rows) == (40, 8, [16, 16])
+    assert (prepared.train_images, prepared.val_images, prepared.layout.rows) == (40, 8, [16, 16])
     assert yaml.safe_load(prepared.job.directory.config.read_text())["model"]["classes"] == 4
     assert prepared.job.data.is_relative_to(tmp_path / "runs")
 
