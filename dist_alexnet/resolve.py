@@ -57,6 +57,11 @@ def resolve(base: Mapping[str, Any], overrides: Sequence[str]) -> Config:
     return config
 
 
+def loads_torch(overrides: Sequence[str]) -> bool:
+    """Whether `resolve` will take the seconds in which a strategy imports torch, to ask it for its options."""
+    return any(override.startswith("strategy.options.") for override in overrides)
+
+
 def parse_options(owner: str, schema: type, options: Mapping[str, Any]) -> Any:
     """The options of a strategy as its own dataclass.
 

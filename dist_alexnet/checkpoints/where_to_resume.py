@@ -1,6 +1,7 @@
 """Which checkpoint `--resume` means. Never silently another, or none."""
 
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 
 from dist_alexnet.checkpoints.files import find_checkpoint, list_checkpoints
@@ -9,13 +10,16 @@ from dist_alexnet.config import UsageError
 from dist_alexnet.runs.directory import RunDirectory
 
 
-def where_to_resume(resume: str | None, output_dir: Path, name: str | None) -> tuple[Path | None, list[str]]:
+def where_to_resume(
+    resume: str | None, output_dir: Path, name: str | None, tell: Callable[[str], None] = lambda line: None
+) -> tuple[Path | None, list[str]]:
     """The checkpoint that a run goes on from, None: from none; and what there is to say about it.
 
     Args:
         resume: "auto", a checkpoint or a run folder; None: not asked for.
         output_dir: where runs are.
         name: of the run.
+        tell: hears what is being read, which takes the seconds in which its strategy loads PyTorch.
 
     Raises:
         UsageError: what is asked for is not there, or not whole.
@@ -24,6 +28,7 @@ def where_to_resume(resume: str | None, output_dir: Path, name: str | None) -> t
         return None, []
     if resume != "auto":
         named = find_checkpoint(Path(resume).absolute())
+        tell(f"reading {named.name}")
         check_usable(named)
         return named, []
     if not name:
@@ -31,7 +36,9 @@ def where_to_resume(resume: str | None, output_dir: Path, name: str | None) -> t
     directory = RunDirectory(output_dir / name)
     if not directory.path.exists():
         return None, [_no_such_run(directory)]
-    checkpoint, faults = newest_whole(list_checkpoints(directory.checkpoints))
+    if there := list_checkpoints(directory.checkpoints):
+        tell(f"reading {there[-1].name}")
+    checkpoint, faults = newest_whole(there)
     if checkpoint:
         return checkpoint, [f"{fault}: falling back on {checkpoint.name}" for fault in faults]
     if faults:

@@ -35,9 +35,11 @@ def explain(
     typed = options.as_overrides(locals())
     if out and not as_json and format is Format.table:
         raise UsageError("--out takes a picture or JSON, not the table; type --format svg or --format json with it")
-    from dist_alexnet.resolve import resolve
+    from dist_alexnet.resolve import loads_torch, resolve
     from dist_alexnet.settings.presets import PAPER, read_preset
 
+    if loads_torch(typed):
+        say("strategy.options: loading PyTorch")
     config = resolve(read_preset(preset or PAPER), typed)
     say(f"{config.strategy.name}, {preset or PAPER}: loading PyTorch")
     from dist_alexnet.launch.settle import with_generated_classes

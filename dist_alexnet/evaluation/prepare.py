@@ -50,6 +50,7 @@ def prepare_evaluation(
         UsageError: it cannot be done as asked.
     """
     checkpoints = tuple(find_checkpoint(checkpoint.absolute()) for checkpoint in request.checkpoints)
+    tell(f"{len(checkpoints)} checkpoint(s): loading PyTorch")  # which their strategies need to read their options
     for checkpoint in dict.fromkeys(checkpoints):
         check_usable(checkpoint, momentum=False)
     config = resolve(config_of_checkpoint(checkpoints[0]), request.overrides)
@@ -57,7 +58,6 @@ def prepare_evaluation(
     check_averaging(checkpoints, request.overrides)
     if config.data.path is not None:
         check_there(Path(config.data.path).absolute())
-    tell(f"{len(checkpoints)} checkpoint(s), {config.strategy.name}: loading PyTorch")
     from dist_alexnet.parallel.explain.layout import lay_out  # from here on with torch, which takes seconds to import
 
     config = settle_ranks(config)

@@ -26,7 +26,7 @@ from dist_alexnet.launch.settle import (
     settle_ranks,
     with_generated_classes,
 )
-from dist_alexnet.resolve import resolve, to_yaml
+from dist_alexnet.resolve import loads_torch, resolve, to_yaml
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.settings.presets import PAPER, QUICKSTART, read_preset
 from dist_alexnet.telemetry.environment import describe_machine, versions
@@ -77,8 +77,10 @@ def prepare(request: Request, tell: Callable[[str], None] = lambda line: None) -
     """
     request = replace(request, output_dir=request.output_dir.absolute())
     _check_spelling(request.name)
-    checkpoint, notes = where_to_resume(request.resume, request.output_dir, request.name)
+    checkpoint, notes = where_to_resume(request.resume, request.output_dir, request.name, tell)
     base, source = _base(request, checkpoint)
+    if loads_torch(request.overrides):
+        tell("strategy.options: loading PyTorch")
     config = resolve(base, request.overrides)
     name = request.name or f"{config.strategy.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     directory = RunDirectory(request.output_dir / name)

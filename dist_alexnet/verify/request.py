@@ -9,7 +9,7 @@ from dist_alexnet import registry
 from dist_alexnet.config import Config, UsageError
 from dist_alexnet.launch.launcher import Launcher
 from dist_alexnet.launch.settle import make_launcher, open_sets, settle_classes, settle_ranks
-from dist_alexnet.resolve import resolve
+from dist_alexnet.resolve import loads_torch, resolve
 from dist_alexnet.settings.idle import IN_VERIFICATION, check_idle, typed_keys
 from dist_alexnet.settings.presets import QUICKSTART, read_preset
 
@@ -58,6 +58,8 @@ def prepare(
         overrides = [f"strategy.name={names[0]}", *overrides]
     elif any(override.startswith("strategy.") for override in overrides):
         raise UsageError("strategy.options belong to one strategy; type --strategies with one name")
+    if loads_torch(overrides):
+        tell("strategy.options: loading PyTorch")
     config = resolve(read_preset(preset or QUICKSTART), overrides)
     check_idle(config, typed_keys(overrides), [IN_VERIFICATION])
     tell(f"{', '.join(names)}: loading PyTorch")

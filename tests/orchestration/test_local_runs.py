@@ -171,7 +171,7 @@ def test_an_evaluation_ends_at_the_first_signal(whole: Path, number: signal.Sign
         time.sleep(0.01)
     os.killpg(run.pid, number)
     output, errors = run.communicate(timeout=60)
-    lines = ["1 checkpoint(s), single: loading PyTorch", "evaluating on 22 images, 1 rank(s)", "error: stopped at once"]
+    lines = ["1 checkpoint(s): loading PyTorch", "evaluating on 22 images, 1 rank(s)", "error: stopped at once"]
     assert (run.returncode, output, errors.splitlines()) == (128 + number, "", lines)
     assert ranks_of(run) == []
 

@@ -47,7 +47,7 @@ def test_it_is_said_what_is_done(tmp_path: Path, two: list[Path]) -> None:
     told: list[str] = []
     shutil.rmtree(tmp_path / "runs" / ".data")
     prepare_evaluation(EvaluationRequest(two, SINGLE), RunDirectory(tmp_path / "evaluation"), told.append)
-    assert told == ["2 checkpoint(s), single: loading PyTorch", "drawing 48 images", "evaluating on 8 images, 1 rank(s)"]
+    assert told == ["2 checkpoint(s): loading PyTorch", "drawing 48 images", "evaluating on 8 images, 1 rank(s)"]
 
 
 def test_several_are_all_handed_on(tmp_path: Path, two: list[Path]) -> None:
