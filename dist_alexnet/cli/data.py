@@ -29,10 +29,8 @@ def synth(
     from dist_alexnet.config import SynthConfig
     from dist_alexnet.data.synth.synth import write
 
-    settings = SynthConfig(classes, train, val, seed)
-    say(f"{target}: drawing {train + val:,} images")
     try:
-        write(target, settings)
+        write(target, SynthConfig(classes, train, val, seed), say)
     except OSError as error:
         raise UsageError(f"{target}: {error.strerror or error}; name a folder that can be written, with room for the images") from error
     print(shown(f"{target}: {train} training and {val} validation images of {classes} classes"))

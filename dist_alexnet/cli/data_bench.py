@@ -8,7 +8,7 @@ import typer
 
 from dist_alexnet.cli import options
 from dist_alexnet.cli.screen.progress import progress_bar
-from dist_alexnet.cli.screen.shown import shown
+from dist_alexnet.cli.screen.shown import say, shown
 from dist_alexnet.config import UsageError
 from dist_alexnet.json_text import to_json
 from dist_alexnet.machine.cores import available_cores
@@ -90,6 +90,7 @@ def _settle(data: Path, typed: list[str], threads: list[int]) -> "tuple[ImageSet
     config = resolve(read_preset(PAPER), [f"data.store_size={images.prepared_size or 256}", *typed])
     check_idle(config, typed_keys(typed), [IN_MEASUREMENT])
     check_sizes(images, config.data.store_size, config.model.image_size)
+    say(f"{data}: loading PyTorch")  # which counts the devices
     config = settle_ranks(replace(config, launch=replace(config.launch, workers=1, name="local")))
     both = config.launch.device == "cuda" and not any(word.startswith("launch.device=") for word in typed)
     devices: list[Literal["cpu", "cuda"]] = ["cpu", "cuda"] if both else ["cuda" if config.launch.device == "cuda" else "cpu"]

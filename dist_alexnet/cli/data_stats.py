@@ -8,7 +8,7 @@ import typer
 
 from dist_alexnet.cli import options
 from dist_alexnet.cli.screen.progress import progress_bar
-from dist_alexnet.cli.screen.shown import shown
+from dist_alexnet.cli.screen.shown import say, shown
 from dist_alexnet.config import UsageError
 from dist_alexnet.json_text import to_json
 
@@ -62,8 +62,7 @@ def stats(
 
 def _statistics(data: Path, recompute: bool, size: int | None, workers: int) -> "tuple[Statistics, list[str], bool]":
     """Statistics, images that were left out, and whether they had to be computed."""
-    from dist_alexnet.data.prepare.averages import compute
-    from dist_alexnet.data.prepare.photograph import MAX_SIDE
+    from dist_alexnet.data.pixels.wholeness import MAX_SIDE
     from dist_alexnet.data.sets.open import open_split
 
     if size is not None and not 1 <= size <= MAX_SIDE:
@@ -71,6 +70,9 @@ def _statistics(data: Path, recompute: bool, size: int | None, workers: int) -> 
     known = None if recompute else open_split(data, "train").statistics
     if known and known.mean_image is not None and size in (None, len(known.mean_image)):
         return known, [], False
+    say(f"{data}: loading PyTorch")
+    from dist_alexnet.data.prepare.averages import compute
+
     with progress_bar("adding up") as tell:
         return *compute(data, size or DEFAULT_SIZE, workers, tell), True
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+MAX_SIDE = 65_500  # pixels that a JPEG can hold
 STORABLE = ("JPEG", "MPO", "PNG", "BMP", "TIFF", "WEBP")  # formats that DALI reads as well as Pillow; not GIF, ICO, TGA, AVIF
 TIFF_MODES = ("L", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I;16B")  # that DALI 2.4 decodes to the same pixels; not 1 nor LA
 INVERTED = 262  # tag of a TIFF: 0 where zero is white

@@ -16,8 +16,6 @@ from dist_alexnet.data.pixels.wholeness import flaw, without_levels
 from dist_alexnet.data.prepare.moments import Moments
 from dist_alexnet.data.sources.photographs import Part
 
-MAX_SIDE = 65_500  # pixels that a JPEG can hold
-
 
 @dataclass(frozen=True)
 class Storage:

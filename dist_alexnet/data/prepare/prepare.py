@@ -22,9 +22,10 @@ from pathlib import Path
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.images import PassedOver, Split
+from dist_alexnet.data.pixels.wholeness import MAX_SIDE
 from dist_alexnet.data.prepare.finished import Begun, Finished
 from dist_alexnet.data.prepare.moments import Moments
-from dist_alexnet.data.prepare.photograph import MAX_SIDE, Encoded, Storage, encode
+from dist_alexnet.data.prepare.photograph import Encoded, Storage, encode
 from dist_alexnet.data.prepare.pool import in_order, settle_workers
 from dist_alexnet.data.sets.index import FILE, Index
 from dist_alexnet.data.sets.shards import Row, shard_path, write_shard

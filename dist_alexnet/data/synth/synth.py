@@ -7,6 +7,7 @@ ratios differ and one image in twenty is grey-scale, as in ImageNet.
 import json
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -39,8 +40,10 @@ def ensure(target: str | Path, config: SynthConfig) -> None:
         raise UsageError(f"{target}: generated from {recipe.read_text()}, not from data.synth={asdict(config)}; type another --output-dir")
 
 
-def write(target: str | Path, config: SynthConfig) -> None:
+def write(target: str | Path, config: SynthConfig, tell: Callable[[str], None] = lambda line: None) -> None:
     """Write `target/train/<class>/*.jpg` and `target/val/<class>/*.jpg`, all at once when complete. Same configuration, same bytes.
+
+    `tell` hears how many are drawn, once they can be.
 
     Raises:
         UsageError: the folder exists already.
@@ -50,6 +53,7 @@ def write(target: str | Path, config: SynthConfig) -> None:
     _check(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f"{target.name}.unfinished-", dir=target.parent))
+    tell(f"drawing {config.train + config.val:,} images")
     try:
         for number, (split, images) in enumerate({"train": config.train, "val": config.val}.items()):
             for index in range(images):
