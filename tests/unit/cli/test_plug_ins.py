@@ -36,7 +36,7 @@ def test_the_command_of_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[s
     page = PAGE.read_text()
     points = page.split("```toml\n")[1].split("```")[0].splitlines()
     assert points[0] == '[project.entry-points."dist_alexnet.commands"]'
-    install(tmp_path, "my_package", page.split("```python\n")[1].split("```")[0], points[1].replace('"', ""), monkeypatch)
+    install(tmp_path, "my_commands", page.split("```python\n")[1].split("```")[0], points[1].replace('"', ""), monkeypatch)
     run = tmp_path / "run"
     run.mkdir()
     code, out, err = call(["losses", str(run)], capsys, monkeypatch)
