@@ -12,6 +12,8 @@ from typer.core import TyperGroup
 
 from dist_alexnet.config import UsageError
 
+ANYTHING = {"ignore_unknown_options": True, "allow_extra_args": True}  # what was typed after a command that does not load
+
 
 class Commands(TyperGroup):
     """Our commands, and after them those of others, which are not imported before somebody asks for one or for `--help`."""
@@ -39,7 +41,7 @@ def _brought(name: str) -> Any:
             raise UsageError(f"command {name!r} is no function and no typer.Typer; its author must name one")
         app.command(name)(command)
     except UsageError as error:
-        app.command(name, help=str(error))(_failing(error))
+        app.command(name, help=str(error), context_settings=ANYTHING)(_failing(error))
     return typer.main.get_command(app)
 
 

@@ -58,6 +58,6 @@ def test_one_that_does_not_load_costs_nobody_another(
     said = call(["--help"], capsys, monkeypatch)[1]
     assert all(text in said for text in (broken, number, "Two of theirs.", "The configuration of a run."))
     assert call(["both", "two"], capsys, monkeypatch) == (0, "two\n", "")
-    assert call(["broken"], capsys, monkeypatch) == (2, "", f"error: {broken}\n")
+    assert call(["broken", "x", "--loud"], capsys, monkeypatch) == (2, "", f"error: {broken}\n")
     assert call(["number"], capsys, monkeypatch) == (2, "", f"error: {number}\n")
     assert call(["config", "show"], capsys, monkeypatch)[0] == 0
