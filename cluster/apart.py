@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -67,6 +67,8 @@ def _work(task: Task, answers: "Connection[BaseException | None, None]", log: Pa
     signal.pthread_sigmask(signal.SIG_BLOCK, {*LEFT_TO_DRIVER, PARENT_DIED})
     adopt_orphans()
     die_with_parent(PARENT_DIED)
+    if (parent := parent_process()) is None or parent.pid != os.getppid():
+        os._exit(1)  # it died while this process was being started, which the kernel will not say any more
     threading.Thread(target=_die_with_all_when_parent_does, daemon=True).start()
     with log.open("a") as stream:
         os.dup2(stream.fileno(), 1)

@@ -54,7 +54,7 @@ def load_any(group: str, name: str) -> Any:
         if (package := point.module.partition(".")[0]) in OURS and point.dist and point.dist.name == "dist-alexnet":
             import_own(package)
         return point.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a module may be a script that ends the process
         raise UsageError(f"{_KIND[group]} {name!r} ({point.value}) does not load: {type(error).__name__}: {error}") from error
 
 

@@ -21,7 +21,7 @@ from dist_alexnet.machine.allocator import keep_freed_memory
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.ranks import run_on_ranks
 from dist_alexnet.update.optimizer import VelocitySGD
-from dist_alexnet.verify.record import generated_batches
+from dist_alexnet.verify.testimony import generated_batches
 
 CONTESTANTS: list[tuple[str, dict[str, Any]]] = [
     ("ddp", {}),

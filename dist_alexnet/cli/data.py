@@ -87,11 +87,11 @@ def verify(
     from dist_alexnet.data.images import check_there
 
     check_there(data)
-    from dist_alexnet.data.prepare.check import verify as look
+    from dist_alexnet.data.prepare.check import check_set
     from dist_alexnet.data.prepare.pool import settle_workers  # from here on with libraries that take seconds to import
 
     with progress_bar("verifying") as tell:
-        found = look(data, settle_workers(workers), tell)
+        found = check_set(data, settle_workers(workers), tell)
     if as_json:
         print(to_json(asdict(found), indent=2))
     else:

@@ -40,8 +40,19 @@ def _brought(name: str) -> Any:
         if not callable(command):
             raise UsageError(f"command {name!r} is no function and no typer.Typer; its author must name one")
         app.command(name)(command)
+        return typer.main.get_command(app)
     except UsageError as error:
-        app.command(name, help=str(error), context_settings=ANYTHING)(_failing(error))
+        return _says(name, error)
+    except Exception as error:  # whatever typer meets in the parameters of a function
+        return _says(
+            name, UsageError(f"command {name!r} cannot be read by typer: {type(error).__name__}: {error}; its author must mend it")
+        )
+
+
+def _says(name: str, error: UsageError) -> Any:
+    """In the place of a command that cannot be had: its help, and what it does, are the reason."""
+    app = typer.Typer(add_completion=False)
+    app.command(name, help=str(error), context_settings=ANYTHING)(_failing(error))
     return typer.main.get_command(app)
 
 

@@ -43,13 +43,13 @@ def verify(
     from dist_alexnet.runs.directory import RunDirectory
     from dist_alexnet.runs.failure import TrainingFailed
     from dist_alexnet.training.prepare import make_free
-    from dist_alexnet.verify.request import prepare
+    from dist_alexnet.verify.request import prepare_verification
 
     folder = (out or Path("runs") / f"verify-{time.strftime('%Y%m%d-%H%M%S')}").absolute()
     if out and folder.exists() and any(folder.iterdir()) and not (folder / "certificate.json").exists():
         raise UsageError(f"--out {out}: there are other things in it; type a new folder, or that of a certificate")
 
-    prepared = prepare(preset, [f"train.dtype={dtype}", *typed], strategies, gpus, steps, folder.parent, say)
+    prepared = prepare_verification(preset, [f"train.dtype={dtype}", *typed], strategies, gpus, steps, folder.parent, say)
     from dist_alexnet.verify import certificate
     from dist_alexnet.verify.run import run_cases
 

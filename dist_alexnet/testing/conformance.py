@@ -31,7 +31,7 @@ from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.ranks import run_on_ranks
 from dist_alexnet.update.optimizer import VelocitySGD
 from dist_alexnet.verify.evidence import Evidence, Reference
-from dist_alexnet.verify.record import generated_batches, train_steps
+from dist_alexnet.verify.testimony import generated_batches, train_steps
 from dist_alexnet.verify.verdict import TOLERANCES, Verdict, judge
 
 STEPS = 5

@@ -1,4 +1,4 @@
-"""What a rank found when it compared its record with the one-process run. Small and plain, so that it can be sent and written down."""
+"""What a rank found when it compared its testimony with the one-process run. Small and plain, so that it can be sent and written down."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dist_alexnet.json_text import to_exact_json
-from dist_alexnet.verify.record import Mask, Record
+from dist_alexnet.verify.testimony import Mask, Testimony
 
 TENSORS, REST = "reference.safetensors", "reference.json"
 
@@ -28,14 +28,14 @@ class Reference:
     masks: Mapping[tuple[int, int], Tensor]  # step and layer -> [B, U] booleans
 
     @staticmethod
-    def of(record: Record) -> "Reference":
-        """From the record of a world of one rank, whose masks may come in microbatches."""
+    def of(testimony: Testimony) -> "Reference":
+        """From the testimony of a world of one rank, whose masks may come in microbatches."""
         masks: dict[tuple[int, int], Tensor] = {}
-        batch = max((int(mask.rows.max()) + 1 for mask in record.masks), default=0)
-        for mask in record.masks:
+        batch = max((int(mask.rows.max()) + 1 for mask in testimony.masks), default=0)
+        for mask in testimony.masks:
             whole = masks.setdefault((mask.step, mask.layer), torch.zeros(batch, mask.keep.shape[1], dtype=torch.bool))
             whole[mask.rows] = mask.keep
-        return Reference(record.losses, record.samples, record.tensors, masks)
+        return Reference(testimony.losses, testimony.samples, testimony.tensors, masks)
 
     def save(self, folder: Path) -> None:
         """Where other processes find it."""
@@ -55,7 +55,7 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Part:
+class TensorPart:
     """Some rows of a canonical tensor, compared."""
 
     start: int
@@ -81,7 +81,7 @@ class Evidence:
     """What one rank found."""
 
     loss_difference: float  # largest, relative
-    tensors: dict[str, Part]
+    tensors: dict[str, TensorPart]
     masks: list[MaskPart]
     samples: list[dict[int, bool]]  # by step: row -> whether image and label were those of the one-process run
     counted_bytes: Mapping[str, Mapping[str, float]]
@@ -89,18 +89,18 @@ class Evidence:
     wanted: list[str]  # tensors of the one-process run
 
     @staticmethod
-    def of(record: Record, reference: Reference) -> "Evidence":
+    def of(testimony: Testimony, reference: Reference) -> "Evidence":
         """Compare."""
         return Evidence(
-            loss_difference=max(_relative(mine, one) for mine, one in zip(record.losses, reference.losses, strict=True)),
-            tensors={name: _part(tensor, record.rows[name], reference.tensors[name]) for name, tensor in record.tensors.items()},
-            masks=[_mask_part(mask, reference.masks[mask.step, mask.layer]) for mask in record.masks],
+            loss_difference=max(_relative(mine, one) for mine, one in zip(testimony.losses, reference.losses, strict=True)),
+            tensors={name: _part(tensor, testimony.rows[name], reference.tensors[name]) for name, tensor in testimony.tensors.items()},
+            masks=[_mask_part(mask, reference.masks[mask.step, mask.layer]) for mask in testimony.masks],
             samples=[
                 {row: crc == whole.get(row) for row, crc in mine.items()}
-                for mine, whole in zip(record.samples, reference.samples, strict=True)
+                for mine, whole in zip(testimony.samples, reference.samples, strict=True)
             ],
-            counted_bytes=record.counted_bytes,
-            predicted_bytes=record.predicted_bytes,
+            counted_bytes=testimony.counted_bytes,
+            predicted_bytes=testimony.predicted_bytes,
             wanted=list(reference.tensors),
         )
 
@@ -113,7 +113,7 @@ class Evidence:
         """What `as_dict` gave, after JSON."""
         return Evidence(
             content["loss_difference"],
-            {name: Part(**part) for name, part in content["tensors"].items()},
+            {name: TensorPart(**part) for name, part in content["tensors"].items()},
             [MaskPart(**{**part, "units": tuple(part["units"])}) for part in content["masks"]],
             [{int(row): same for row, same in step.items()} for step in content["samples"]],
             content["counted_bytes"],
@@ -127,10 +127,10 @@ def _relative(value: float, reference: float) -> float:
     return math.inf if math.isnan(difference) else difference  # max() would lose a nan
 
 
-def _part(tensor: Tensor, rows: slice, whole: Tensor) -> Part:
+def _part(tensor: Tensor, rows: slice, whole: Tensor) -> TensorPart:
     same_rows, mine = whole[rows].double(), tensor.cpu().double()
     difference = float((mine - same_rows).square().sum()) if mine.shape == same_rows.shape else float("inf")
-    return Part(rows.start, rows.stop, difference, len(whole), float(whole.double().square().sum()))
+    return TensorPart(rows.start, rows.stop, difference, len(whole), float(whole.double().square().sum()))
 
 
 def _mask_part(mask: Mask, whole: Tensor) -> MaskPart:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedVerification:
     """Cases that nothing is known to stand in the way of."""
 
     config: Config
@@ -27,7 +27,7 @@ class Prepared:
     launch: Callable[[Config], Launcher]
 
 
-def prepare(
+def prepare_verification(
     preset: str | None,
     overrides: Sequence[str],
     strategies: str,
@@ -35,7 +35,7 @@ def prepare(
     steps: int,
     output_dir: Path,
     tell: Callable[[str], None] = lambda line: None,
-) -> Prepared:
+) -> PreparedVerification:
     """Check everything that can be checked without a process.
 
     Args:
@@ -75,7 +75,7 @@ def prepare(
     if all(case.undefined for case in cases):
         raise UsageError(f"nothing to verify: {cases[0].undefined}")
     tell(f"comparing {sum(not case.undefined for case in cases)} case(s) with one process, {steps} step(s) each")
-    return Prepared(config, cases, data, make_launcher)
+    return PreparedVerification(config, cases, data, make_launcher)
 
 
 def _names(strategies: str) -> list[str]:

@@ -28,7 +28,7 @@ from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import TrainingFailed
 from dist_alexnet.telemetry.environment import describe_machine, versions
 from dist_alexnet.verify.evidence import Evidence, Reference
-from dist_alexnet.verify.record import train_steps
+from dist_alexnet.verify.testimony import train_steps
 from dist_alexnet.verify.verdict import TOLERANCES, Verdict, judge
 
 Launch = Callable[[Config], Launcher]  # the launcher of a configuration
@@ -189,11 +189,11 @@ def verify_rank(task: Task, directory: RunDirectory) -> None:
             loader = Loader(images, config.data, config.model.image_size, world.device, config.train.seed)
             batch = config.train.global_batch
             with closing(loader.train_batches(batch, strategy.rows(batch), 0)) as batches:
-                record = train_steps(strategy, batches, task.steps)
+                testimony = train_steps(strategy, batches, task.steps)
             if reference is None:
-                Reference.of(record).save(task.folder)
+                Reference.of(testimony).save(task.folder)
             else:
-                content = to_exact_json(Evidence.of(record, reference).as_dict())
+                content = to_exact_json(Evidence.of(testimony, reference).as_dict())
                 _evidence_file(task.folder, number, world.rank).write_text(content)
             if world.world_size > 1:
                 dist.barrier()

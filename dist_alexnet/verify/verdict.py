@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dist_alexnet.verify.evidence import Evidence, Part
+from dist_alexnet.verify.evidence import Evidence, TensorPart
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _layer(name: str) -> str:
     return name.rpartition(".")[0]
 
 
-def _gap(parts: Sequence[Part]) -> int:
+def _gap(parts: Sequence[TensorPart]) -> int:
     """1 + the first row that no part covers; 0 if there is none."""
     covered = 0
     for part in sorted(parts, key=lambda part: part.start):

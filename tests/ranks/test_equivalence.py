@@ -19,7 +19,7 @@ from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.conformance import SMALL, STEPS, configure, reference, variants, verdicts
 from dist_alexnet.testing.ranks import run_on_ranks
 from dist_alexnet.verify.evidence import Evidence, Reference
-from dist_alexnet.verify.record import generated_batches, train_steps
+from dist_alexnet.verify.testimony import generated_batches, train_steps
 from dist_alexnet.verify.verdict import TOLERANCES, Verdict, judge
 
 STRATEGIES = registry.names(registry.STRATEGIES)

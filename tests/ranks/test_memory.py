@@ -15,7 +15,7 @@ from dist_alexnet.launch.rank import connect_strategy
 from dist_alexnet.parallel.explain.memory import memory
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.ranks import run_on_ranks
-from dist_alexnet.verify.record import generated_batches
+from dist_alexnet.verify.testimony import generated_batches
 
 SMALL = ModelConfig(image_size=64, classes=8, widths=Widths(conv1=8, conv2=12, conv3=16, conv4=16, conv5=12, fc6=24, fc7=32))
 ROWS = 16

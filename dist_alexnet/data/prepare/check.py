@@ -36,7 +36,7 @@ class Verification:
     passed_over: list[str] = field(default_factory=list)  # of each split, where there is anything
 
 
-def verify(path: Path, workers: int, tell: Callable[[int, int], None] = lambda done, total: None) -> Verification:
+def check_set(path: Path, workers: int, tell: Callable[[int, int], None] = lambda done, total: None) -> Verification:
     """Check a data set, prepared or a folder of photographs.
 
     Raises:

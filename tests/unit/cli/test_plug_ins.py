@@ -20,6 +20,9 @@ def one(): print("one")
 
 @app.command()
 def two(): print("two")
+
+
+def odd(x: int | str = 0): pass
 """
 
 
@@ -51,12 +54,15 @@ def test_one_that_does_not_load_costs_nobody_another(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    points = "broken = no_such_module:x\nnumber = theirs:number\nboth = theirs:app\nconfig = theirs:app"
+    points = "broken = no_such_module:x\nnumber = theirs:number\nboth = theirs:app\nconfig = theirs:app\nodd = theirs:odd\nscript = ends:x"
+    (tmp_path / "ends.py").write_text("raise SystemExit(3)")
     install(tmp_path, "theirs", THEIRS, points, monkeypatch)
     broken = "command 'broken' (no_such_module:x) does not load: ModuleNotFoundError: No module named 'no_such_module'"
     number = "command 'number' is no function and no typer.Typer; its author must name one"
+    odd = "command 'odd' cannot be read by typer: "
+    script = "command 'script' (ends:x) does not load: SystemExit: 3"
     said = call(["--help"], capsys, monkeypatch)[1]
-    assert all(text in said for text in (broken, number, "Two of theirs.", "The configuration of a run."))
+    assert all(text in said for text in (broken, number, odd, script, "Two of theirs.", "The configuration of a run."))
     assert call(["both", "two"], capsys, monkeypatch) == (0, "two\n", "")
     assert call(["broken", "x", "--loud"], capsys, monkeypatch) == (2, "", f"error: {broken}\n")
     assert call(["number"], capsys, monkeypatch) == (2, "", f"error: {number}\n")

@@ -76,7 +76,7 @@ def test_wrong_use_needs_no_torch(words: list[str], message: str, answers: dict[
 @pytest.mark.parametrize(
     ("module", "call", "said"),
     [
-        ("dist_alexnet.verify.request", "prepare(None, [], 'single,ddp', '1', 1, Path('runs'), tell)", "single, ddp"),
+        ("dist_alexnet.verify.request", "prepare_verification(None, [], 'single,ddp', '1', 1, Path('runs'), tell)", "single, ddp"),
         ("dist_alexnet.training.prepare", "prepare(Request('quickstart', ['strategy.name=ddp'], Path('runs')), tell)", "ddp, quickstart"),
     ],
 )

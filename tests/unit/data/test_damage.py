@@ -12,7 +12,7 @@ from dist_alexnet.batch import Batch
 from dist_alexnet.config import AugmentConfig, DataConfig, UsageError
 from dist_alexnet.data.load.loader import Loader
 from dist_alexnet.data.order.plan import NOT_COUNTED
-from dist_alexnet.data.prepare.check import verify
+from dist_alexnet.data.prepare.check import check_set
 from dist_alexnet.data.prepare.photograph import Storage
 from dist_alexnet.data.prepare.prepare import prepare
 from dist_alexnet.data.sets.open import open_data, open_split
@@ -75,7 +75,7 @@ def test_photographs_that_do_not_decode(photographs: Path, tmp_path: Path, kind:
     damage, path = BAD_FILES[kind], tmp_path / "set"
     victim = disfigure(photographs, path, damage.harm(open_split(photographs, "train").path(VICTIM).read_bytes()))
     check_training(path, photographs, {VICTIM: damage.said})
-    (fault,) = verify(path, 1).faults
+    (fault,) = check_set(path, 1).faults
     assert fault.startswith(f"{victim}: {damage.said}")
     left_out = prepare(path, tmp_path / "squares", Storage(size=STORE), workers=1).quarantine
     if damage.reason is None:
@@ -96,7 +96,7 @@ def test_photographs_that_are_odd_but_decode(photographs: Path, tmp_path: Path, 
     mine = loader(path)
     trained(mine)
     assert mine.bad == []
-    assert verify(path, 1).faults == []
+    assert check_set(path, 1).faults == []
     assert prepare(path, tmp_path / "squares", Storage(size=STORE), workers=1, strict=True).quarantine == []
 
 
@@ -115,7 +115,7 @@ def test_shards_of_the_right_length(tmp_path: Path, kind: str, request: pytest.F
         assert mine.bad == []
     checksums = [f"{path}/train/0000{shard}.arrow: not the bytes that were written" for shard in damage.shards]
     said = [*checksums, *damage.bad.values()]
-    faults = verify(path, 1).faults
+    faults = check_set(path, 1).faults
     assert all(text in fault for text, fault in zip(said, faults, strict=False))
     rest = faults[len(said) :]  # Pillow, which `verify` asks, refuses some data that DALI decodes; and a class may have lost its last image
     assert all(f"row {VICTIM} (" in fault or "has no sound image" in fault for fault in rest)
@@ -128,7 +128,7 @@ def test_sets_that_do_not_open(prepared: Path, tmp_path: Path, kind: str) -> Non
     harm(path)
     with pytest.raises(UsageError, match=f"{path}.*{message}"):
         open_data(path)
-    (fault,) = verify(path, 1).faults
+    (fault,) = check_set(path, 1).faults
     assert re.search(f"{path}.*{message}", fault)
 
 

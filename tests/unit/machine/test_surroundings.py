@@ -15,7 +15,7 @@ from dist_alexnet.data.prepare.pool import in_order
 from dist_alexnet.launch.settle import make_launcher
 from dist_alexnet.machine import surroundings
 from dist_alexnet.resolve import resolve
-from dist_alexnet.verify.request import prepare
+from dist_alexnet.verify.request import prepare_verification
 
 
 def no_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,5 +164,5 @@ def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:
 def test_a_verification_asks_before_it_makes_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     no_such_interface(monkeypatch)
     with pytest.raises(UsageError, match=LACKING[no_such_interface]):
-        prepare(None, ["launch.name=local", "launch.device=cpu"], "ddp", "1,2", 1, tmp_path)
+        prepare_verification(None, ["launch.name=local", "launch.device=cpu"], "ddp", "1,2", 1, tmp_path)
     assert not list(tmp_path.iterdir())

@@ -11,7 +11,7 @@ from dist_alexnet.launch.rank import connect_strategy
 from dist_alexnet.model.layers import parameter_shapes
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.conformance import TINY, configure
-from dist_alexnet.verify.record import generated_batches, train_steps
+from dist_alexnet.verify.testimony import generated_batches, train_steps
 
 CASES = [("ddp", {}), ("ddp", {"shard_optimizer": True}), ("hybrid", {}), ("fsdp", {}), ("fsdp", {"keep_gathered": True})]
 CASES += [("one_weird_trick", {"scheme": scheme, "fc_ranks": 8}) for scheme in "abc"] + [("one_weird_trick", {"scheme": "a"})]
@@ -32,8 +32,8 @@ def test_placements_and_bytes(strategy: str, options: dict[str, object], ranks: 
 def one_rank(name: str, options: dict[str, object], world: World) -> None:
     config = configure(name, options, model=TINY, batch=world.world_size + 3)
     strategy = connect_strategy(config, world)
-    trace = train_steps(strategy, generated_batches(config, strategy), 1)
-    assert trace.counted_bytes == trace.predicted_bytes
+    testimony = train_steps(strategy, generated_batches(config, strategy), 1)
+    assert testimony.counted_bytes == testimony.predicted_bytes
     shapes = parameter_shapes(strategy.layers)
     network = strategy.build()
     for tensor_name, tensor in canonical_tensors(strategy, network, None).items():

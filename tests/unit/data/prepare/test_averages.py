@@ -10,7 +10,7 @@ import pytest
 from dist_alexnet.config import DataConfig, UsageError
 from dist_alexnet.data.load.crops import Crops
 from dist_alexnet.data.prepare.averages import compute
-from dist_alexnet.data.prepare.check import verify
+from dist_alexnet.data.prepare.check import check_set
 from dist_alexnet.data.prepare.photograph import Storage
 from dist_alexnet.data.prepare.prepare import prepare
 from dist_alexnet.data.sets.open import open_data, open_split
@@ -70,7 +70,7 @@ def test_a_prepared_set_that_has_lost_them_is_not_trained_with_others(prepared: 
     (copy / "statistics.json").unlink()
     with pytest.raises(UsageError, match="the statistics of this prepared set are gone; compute them again with"):
         Crops.of(DataConfig(store_size=STORE), open_split(copy, "train"), SIZE)
-    assert "its statistics are gone" in verify(copy, 1).faults[0]
+    assert "its statistics are gone" in check_set(copy, 1).faults[0]
     assert Crops.of(DataConfig(store_size=STORE, statistics="authors"), open_split(copy, "train"), SIZE).mean.shape == (1, 1, 3)
 
 

@@ -31,7 +31,7 @@ class Mask:
 
 
 @dataclass
-class Record:
+class Testimony:
     """What one rank saw."""
 
     losses: list[float] = field(default_factory=list)  # of the global batch, by step
@@ -43,7 +43,7 @@ class Record:
     predicted_bytes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
-def train_steps(strategy: Strategy, batches: Iterable[Batch], steps: int) -> Record:
+def train_steps(strategy: Strategy, batches: Iterable[Batch], steps: int) -> Testimony:
     """Train `steps` steps; every rank of the strategy's world calls it, before or after `connect`.
 
     Args:
@@ -51,25 +51,25 @@ def train_steps(strategy: Strategy, batches: Iterable[Batch], steps: int) -> Rec
         batches: this rank's rows of `steps` global batches or more.
         steps: of the optimizer. The learning rate goes through its whole schedule in them.
     """
-    config, world, record = strategy.config, strategy.world, Record()
+    config, world, testimony = strategy.config, strategy.world, Testimony()
     network = strategy.build()
     net = strategy.parallelize(network)
     optimizer, schedule = VelocitySGD(strategy.updated(network), config.train), Schedule(config.train)
     for step, batch in zip(range(steps), batches, strict=False):
-        record.samples.append(checksums(batch))
-        strategy.watch_masks = lambda layer, rows, units, keep, step=step: record.masks.append(
+        testimony.samples.append(checksums(batch))
+        strategy.watch_masks = lambda layer, rows, units, keep, step=step: testimony.masks.append(
             Mask(step, layer, rows.cpu(), units, keep.cpu())
         )
         lr = schedule.lr(epoch=config.train.epochs * step / steps)
         loss = strategy.train_step(net, optimizer, lr, batch.to(world.device, network.dtype), step)
-        record.losses.append(_sum_over_ranks(loss if strategy.speaks_for_its_rows else torch.zeros_like(loss), world.world_size))
+        testimony.losses.append(_sum_over_ranks(loss if strategy.speaks_for_its_rows else torch.zeros_like(loss), world.world_size))
     strategy.watch_masks = None
-    record.counted_bytes = strategy.traffic.as_dict(scale=steps)
-    record.predicted_bytes = strategy.predict_traffic(config.train.global_batch).as_dict()
+    testimony.counted_bytes = strategy.traffic.as_dict(scale=steps)
+    testimony.predicted_bytes = strategy.predict_traffic(config.train.global_batch).as_dict()
     for name, tensor in canonical_tensors(strategy, network, optimizer).items():
-        record.tensors[name] = tensor.clone()
-        record.rows[name] = rows_kept(strategy, name)
-    return record
+        testimony.tensors[name] = tensor.clone()
+        testimony.rows[name] = rows_kept(strategy, name)
+    return testimony
 
 
 def generated_batches(config: Config, strategy: Strategy) -> Iterable[Batch]:
