@@ -224,6 +224,7 @@ class LaunchConfig:
     share_device: bool = False  # let several ranks use one CUDA device, talking over gloo: to show correctness, not for speed
     address: str | None = None  # ray: an existing cluster; null: RAY_ADDRESS if set, else a Ray of its own
     threads: int = 0  # CPU threads per rank; 0: the cores of its node that a rank may use, shared evenly
+    observers: list[str] = field(default_factory=list)  # entry points of the group dist_alexnet.observers that are told how a run goes
     timeout_s: int = 600  # a collective that waits longer than this has failed
 
     @property

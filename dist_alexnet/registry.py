@@ -12,8 +12,9 @@ from typing import Any
 import dist_alexnet
 from dist_alexnet.config import UsageError
 
-STRATEGIES, LAUNCHERS, COMMANDS = "dist_alexnet.strategies", "dist_alexnet.launchers", "dist_alexnet.commands"
-_KIND = {STRATEGIES: "strategy", LAUNCHERS: "launcher", COMMANDS: "command"}
+STRATEGIES, LAUNCHERS = "dist_alexnet.strategies", "dist_alexnet.launchers"
+OBSERVERS, COMMANDS, CHECKS = "dist_alexnet.observers", "dist_alexnet.commands", "dist_alexnet.checks"
+_KIND = {STRATEGIES: "strategy", LAUNCHERS: "launcher", OBSERVERS: "observer", COMMANDS: "command", CHECKS: "check"}
 ROOT = Path(dist_alexnet.__file__).parents[1]  # where our other packages lie, too
 OURS = ("strategies", "cluster")  # names that a folder or package of somebody else may have
 
@@ -31,7 +32,8 @@ def find(group: str, name: str) -> EntryPoint:
     """
     kind, points = _KIND[group], entry_points(group=group)
     if not points:
-        raise UsageError(f"no {kind} is installed, not even our own: a bare checkout has no entry points; type pip install -e .")
+        ours = ", not even our own: a bare checkout has no entry points; type pip install -e ." if group in (STRATEGIES, LAUNCHERS) else ""
+        raise UsageError(f"no {kind} is installed{ours or f', but {name!r} was asked for'}")
     found: list[EntryPoint] = [point for point in points if point.name == name]
     if not found:
         installed = sorted({point.name for point in points})

@@ -7,7 +7,6 @@ turn, all of which live in the same processes, so that whatever else the machine
 """
 
 import argparse
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from dist_alexnet.launch.rank import connect_strategy
 from dist_alexnet.machine.allocator import keep_freed_memory
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.ranks import run_on_ranks
-from dist_alexnet.update.optimizer import VelocitySGD
+from dist_alexnet.training.trainer import Trainer
 from dist_alexnet.verify.testimony import generated_batches
 
 CONTESTANTS: list[tuple[str, dict[str, Any]]] = [
@@ -43,22 +42,22 @@ class Contestant:
 
     def __init__(self, config: Config, world: World) -> None:
         self.strategy = connect_strategy(config, world)
-        network = self.strategy.build()
-        self.net = self.strategy.parallelize(network)
-        self.optimizer = VelocitySGD(self.strategy.updated(network), config.train)
+        self.trainer = Trainer(self.strategy)
         self.batch = next(iter(generated_batches(config, self.strategy)))
         self.step = 0
 
     def measure(self) -> dict[str, float]:
-        """Seconds of one step, of which phase, on this rank."""
-        self.strategy.clock.take()
+        """Seconds of one step, of which phase, on this rank; of communication by what was waited for."""
+        clock = self.strategy.clock
         self.strategy.traffic.clear()
         dist.barrier()
-        start = time.perf_counter()
-        self.strategy.train_step(self.net, self.optimizer, 0.01, self.batch, self.step)
+        clock.restart()
+        self.trainer.step(self.batch, 0.01, self.step)
+        clock.end_step()
         self.step += 1
-        waited = {f"for {name}": seconds for name, seconds in self.strategy.traffic.take_waited().items()}
-        return {"step": time.perf_counter() - start, **self.strategy.clock.take(), **waited}
+        (took,) = clock.take()
+        waited = {f"for {exchange.name}": seconds for exchange, seconds in took.exposed.items()}
+        return {"step": sum(took.phases.values()), **took.phases, **waited}
 
 
 def race(world: World, configs: list[Config], num_rounds: int) -> list[list[dict[str, float]]]:

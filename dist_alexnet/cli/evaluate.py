@@ -105,7 +105,7 @@ def _run(request: "EvaluationRequest") -> "tuple[PreparedEvaluation, dict[str, A
                 from dist_alexnet.evaluation.worker import evaluate_rank  # here, for it imports torch
 
                 function = partial(evaluate_rank, prepared.job)
-                summary, _ = execute(function, directory, prepared.launcher, lambda record: None, say, saves=False)
+                summary, _ = execute(function, directory, prepared.launcher, say, saves=False)
         except TrainingFailed as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(error.exit_code)

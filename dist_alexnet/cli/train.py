@@ -47,6 +47,7 @@ def train(
     from dist_alexnet.cli.screen.report import RunReport
     from dist_alexnet.launch.driver import execute
     from dist_alexnet.runs.failure import TrainingFailed
+    from dist_alexnet.runs.observers import observed
     from dist_alexnet.runs.unstarted import taken_back_unless_started
     from dist_alexnet.training.worker import train_rank
 
@@ -55,9 +56,9 @@ def train(
     job = prepared.job
     again = resume_command(job.directory.path.name, output_dir, typed)
     try:
-        with report, taken_back_unless_started(job.directory, prepared.fresh):
+        with report, taken_back_unless_started(job.directory, prepared.fresh), observed(job.config, job.directory, report.say):
             report.starting(prepared)
-            summary, exit_code = execute(partial(train_rank, job), job.directory, prepared.launcher, report.follow, report.say)
+            summary, exit_code = execute(partial(train_rank, job), job.directory, prepared.launcher, report.say, report)
     except TrainingFailed as error:
         report.failure(error)
         if job.directory.path.exists():

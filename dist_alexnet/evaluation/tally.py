@@ -28,7 +28,7 @@ class Validation:
     images: int  # that were counted
     bad_images: int = 0  # that could not be decoded and were left out; checkpoints from before this was counted do not say
 
-    def as_dict(self) -> dict[str, float]:
+    def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
 

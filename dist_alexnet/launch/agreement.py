@@ -33,6 +33,10 @@ class Agreement:
             dist.all_reduce(total, group=self._group)
         return total
 
+    def start(self, total: Tensor) -> Any:
+        """Start to add up a tensor on the host over the ranks, in place; returns what to wait for, None in a world of one."""
+        return dist.all_reduce(total, group=self._group, async_op=True) if self._world.world_size > 1 else None
+
     def gather(self, value: Any) -> list[Any]:
         """Every rank's value, by rank, as it comes out of JSON.
 

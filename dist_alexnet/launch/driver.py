@@ -13,12 +13,11 @@ from dist_alexnet.launch.launcher import Launcher, RankFunction
 from dist_alexnet.launch.signals import Signals
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import TrainingFailed
+from dist_alexnet.runs.observers import Guarded, Observer
 from dist_alexnet.runs.reader import Reader
 from dist_alexnet.runs.watch import Watch
 
 POLL_S = 0.1
-
-Record = dict[str, Any]
 
 
 class Ranks(threading.Thread):
@@ -41,18 +40,18 @@ def execute(
     function: RankFunction,
     directory: RunDirectory,
     launcher: Launcher,
-    follow: Callable[[Record], None],
     say: Callable[[str], None],
+    observer: Observer | None = None,
     saves: bool = True,
-) -> tuple[Record, int]:
+) -> tuple[dict[str, Any], int]:
     """Run a function on all ranks to its end.
 
     Args:
         function: leaves `summary.json` in the directory, as `train_rank` and `evaluate_rank` do.
         directory: of the run.
         launcher: of the ranks.
-        follow: called with each new record of metrics.jsonl, as it appears.
         say: called with a line for the person.
+        observer: sees each new record of metrics.jsonl, as it appears, in this thread.
         saves: the function heeds a request to stop, and leaves a checkpoint; otherwise the first signal ends the ranks.
 
     Returns:
@@ -61,7 +60,7 @@ def execute(
     Raises:
         TrainingFailed: a rank failed, or the run was stopped without a checkpoint.
     """
-    reader = Reader.from_now_on(directory.metrics)
+    reader, watcher = Reader.from_now_on(directory.metrics), Guarded("terminal", observer, say)
     signals, ranks, told = Signals(directory, launcher, saves), Ranks(function, directory, launcher), False
     watch = Watch(directory)
     with signals.handled():
@@ -73,8 +72,9 @@ def execute(
                 say("stopping after this step, with a checkpoint; once more to stop at once")
             if signals.killed_at or watch.in_vain():
                 launcher.kill()  # again: it may have been about to start them
-            _pass_on(reader, follow)
-    _pass_on(reader, follow)
+            _pass_on(reader, watcher)
+    _pass_on(reader, watcher)
+    watcher.close()
     if not watch.gone:
         with suppress(OSError):  # it cannot be written any more; the next attempt deletes it, too
             directory.stop_request.unlink(missing_ok=True)
@@ -104,6 +104,6 @@ def _leave(exit_code: int) -> None:
     os._exit(exit_code)
 
 
-def _pass_on(reader: Reader, follow: Callable[[Record], None]) -> None:
+def _pass_on(reader: Reader, observer: Guarded) -> None:
     for record in reader.new():
-        follow(record)
+        observer.see(record)

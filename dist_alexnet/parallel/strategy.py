@@ -32,6 +32,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.nn import functional
@@ -76,7 +77,8 @@ class Strategy(Tables, ABC):
     def channel(self, axis: str) -> Channel:
         """This rank's place on an axis, to exchange over."""
         group = self._device_mesh.get_group(axis) if self._device_mesh else None
-        return Channel(group, self.coordinate[axis], self.mesh[axis], self.traffic, self.clock)
+        members = tuple(dist.get_process_group_ranks(group)) if group else (self.world.rank,)
+        return Channel(group, self.coordinate[axis], self.mesh[axis], self.traffic, self.clock, members)
 
     def world_channel(self) -> Channel:
         """This rank's place among all."""
@@ -94,7 +96,8 @@ class Strategy(Tables, ABC):
 
     def train_step(self, net: nn.Module, optimizer: VelocitySGD, lr: float, batch: Batch, step: int) -> Tensor:
         """One optimizer step at this learning rate; arguments and result as of `forward_backward`."""
-        net.zero_grad()
+        with self.clock("optimizer"):
+            net.zero_grad()
         loss = self.forward_backward(net, batch, step)
         with self.clock("optimizer"):
             self.update(net, optimizer, lr)
@@ -130,9 +133,9 @@ class Strategy(Tables, ABC):
                     loss = self.loss(scores, part.labels) / part.global_batch
                 with self.clock("backward"):
                     loss.backward()  # type: ignore[no-untyped-call]
+                    if isinstance(net, DataParallel):
+                        net.charge_exposed()
             losses.append(loss.detach())
-        if isinstance(net, DataParallel):
-            self.clock.move(net.exposed_seconds(), "backward", "communication")
         return torch.stack(losses).sum()
 
     def draw(self, step: int, rows: Tensor) -> Draw:

@@ -22,6 +22,7 @@ from typing import Any
 from dist_alexnet.config import UsageError
 from dist_alexnet.json_text import to_json
 from dist_alexnet.runs.reader import Reader
+from dist_alexnet.runs.records import Record
 from dist_alexnet.runs.writable import remedy
 
 PROBE_BYTES = 2**16
@@ -126,8 +127,8 @@ class RunDirectory:
                 f"{mend and f'{mend}, or '}type --output-dir with a folder you can write to"
             ) from None
 
-    def read_metrics(self) -> Iterator[dict[str, Any]]:
-        """Records of metrics.jsonl, as far as it has come."""
+    def records(self) -> Iterator[Record]:
+        """Of metrics.jsonl, as far as it has come."""
         return Reader(self.metrics).new(unfinished=True)
 
 

@@ -2,10 +2,12 @@
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from dist_alexnet.json_text import to_json
+from dist_alexnet.runs.records import Record
 
 
 class MetricsFile:
@@ -16,21 +18,17 @@ class MetricsFile:
         self._path, self._attempt = path, attempt
         self._begun = False
 
-    def write(self, kind: str, **values: Any) -> None:
-        """Append one record.
-
-        Args:
-            kind: start, train, val, checkpoint or end.
-            values: anything JSON can say.
+    def write(self, record: Record) -> None:
+        """Append one record, with the attempt and the time.
 
         Raises:
             OSError: it cannot be written, or somebody has deleted the file: it does not come back in a folder that is being deleted.
         """
         if self._path is None:
             return
-        record = {"kind": kind, "attempt": self._attempt, "time": time.time(), **values}
+        content = replace(record, attempt=self._attempt, time=time.time()).as_dict()
         with open(self._path, "ab+", opener=_open_existing if self._begun else None) as stream:
-            stream.write(self._line_break(stream) + to_json(record).encode() + b"\n")
+            stream.write(self._line_break(stream) + to_json(content).encode() + b"\n")
         self._begun = True
 
     @staticmethod

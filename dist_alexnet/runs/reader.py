@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+
+from dist_alexnet.runs.records import Record, parse
 
 CHUNK_BYTES = 2**20
 
@@ -21,11 +22,14 @@ class Reader:
         """For what is going to be written, after all that is there."""
         return Reader(path, path.stat().st_size if path.exists() else 0)
 
-    def new(self, unfinished: bool = False) -> Iterator[dict[str, Any]]:
+    def new(self, unfinished: bool = False) -> Iterator[Record]:
         """Records of the lines that were added since the last call; what is none is left out, as a line that a full disk cut short.
 
         Args:
             unfinished: the last line counts though no line break follows it: nobody is writing it any more.
+
+        Raises:
+            UsageError: a later version of this program has written it.
         """
         try:
             stream = self._path.open("rb")
@@ -43,8 +47,9 @@ class Reader:
             yield from _record(rest)
 
 
-def _record(line: bytes) -> Iterator[dict[str, Any]]:
+def _record(line: bytes) -> Iterator[Record]:
+    content = None
     with suppress(ValueError, RecursionError):
-        record = json.loads(line)
-        if isinstance(record, dict) and "kind" in record:
-            yield record
+        content = json.loads(line)
+    if isinstance(content, dict) and (record := parse(content)):
+        yield record

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.runs.records import RunStarted
 from dist_alexnet.runs.writable import Place
 
 
@@ -25,7 +26,7 @@ def taken_back_unless_started(directory: RunDirectory, fresh: bool) -> Iterator[
         yield
     except BaseException as error:
         with suppress(OSError):  # no room for the logs elsewhere, say: the folder stays, so that what the error says is true
-            if fresh and not place.gone() and not any(record["kind"] == "start" for record in directory.read_metrics()):
+            if fresh and not place.gone() and not any(isinstance(record, RunStarted) for record in directory.records()):
                 _take_back(directory, error)
         raise
 

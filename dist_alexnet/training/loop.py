@@ -2,10 +2,12 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
+
+import torch
 
 from dist_alexnet.batch import Batch
 from dist_alexnet.checkpoints import checkpoint
@@ -20,11 +22,13 @@ from dist_alexnet.launch.bad_images import BadImages
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.runs.failure import NonFiniteLoss
 from dist_alexnet.runs.metrics import MetricsFile
+from dist_alexnet.runs.records import BadImage, CheckpointSaved, Stage, Steps, Validated
 from dist_alexnet.telemetry.environment import versions
 from dist_alexnet.training.job import Job
+from dist_alexnet.training.late_sum import LateSum
 from dist_alexnet.training.meter import Meter
 from dist_alexnet.training.pace import Pace, Work
-from dist_alexnet.update.optimizer import VelocitySGD
+from dist_alexnet.training.trainer import Trainer
 from dist_alexnet.update.schedule import Schedule
 
 
@@ -49,11 +53,12 @@ class Training:
         """Build the share of the network, open the data, and go to where the run stands. Every rank does so together."""
         self.job, self.config, self.strategy, self.metrics = job, job.config, strategy, metrics
         self.train_images, self.val_images = open_data(job.data)
-        self.network = strategy.build()
-        self.net = strategy.parallelize(self.network)
-        self.optimizer = VelocitySGD(strategy.updated(self.network), self.config.train)
+        self.trainer = Trainer(strategy)
         self.schedule = Schedule(self.config.train)
         self.agreement = Agreement(strategy.world, self.config.launch.timeout_s)
+        self._late = LateSum(self.agreement)
+        self._asked_for = ""  # the step whose sums are on their way, in words
+        self._stop = False  # somebody has asked for it
         self.meter = Meter(strategy, self.agreement, len(self.train_images))
         self.pace = Pace(self.config.train.global_batch, len(self.val_images))
         self.train_loader, self.val_loader = self._loader(self.train_images), self._loader(self.val_images)
@@ -84,65 +89,85 @@ class Training:
 
     def _run(self) -> None:
         train, strategy, clock = self.config.train, self.strategy, self.strategy.clock
+        nothing = torch.zeros((), device=strategy.world.device)
         if self._validation_due():  # whoever stopped the run left it to us, and the schedule must hear of it before the next step
             self._validate()
             self._save()
         batches = self.train_loader.train_batches(train.global_batch, strategy.rows(train.global_batch), self.progress.position)
         with closing(batches):
+            clock.restart()
             while not self._finished():
                 started = time.perf_counter()
                 with clock("data_wait"):
                     batch = next(batches)
-                with clock("h2d"):
-                    batch = batch.to(strategy.world.device, self.network.dtype)
                 lr = self.schedule.lr(self.epoch)
-                loss = strategy.train_step(self.net, self.optimizer, lr, batch, self.progress.step)
-                stop = self._agree(float(loss))
+                loss = self.trainer.step(batch, lr, self.progress.step)
+                self._agree(loss if strategy.speaks_for_its_rows else nothing, lr)
                 self.progress.step += 1
                 self.progress.position += train.global_batch
-                seconds = time.perf_counter() - started
-                self.meter.step(train.global_batch, seconds)
-                self.pace.step(seconds)
-                self._after_step(stop, lr)
+                if self._stop or self._report_due() or self._save_due():
+                    self._settle()
+                clock.end_step()
+                self.pace.step(time.perf_counter() - started)
+                self._after_step(lr)
 
     def _finished(self) -> bool:
         steps = self.config.train.max_steps
         return self.epoch >= self.config.train.epochs or (steps is not None and self.progress.step >= steps)
 
-    def _agree(self, loss: float) -> bool:
-        """Add up the loss of this step over the ranks, refuse to go on without one, hear of bad images and whether to stop."""
-        strategy = self.strategy
-        total, stop, bad = self.agreement.sum(loss if strategy.speaks_for_its_rows else 0.0, self._asked(), self.bad_images.unshared)
+    def _agree(self, loss: torch.Tensor, lr: float) -> None:
+        """Begin to add up the loss of this step over the ranks, and hear of the step before."""
+        with self.strategy.clock("communication", "agreement"):
+            told = self._late.begin(loss, self._asked(), self.bad_images.unshared)
+        self._hear(told)
+        self._asked_for = f"step {self.progress.step} (epoch {self.epoch:.2f}, lr {lr:g})"
+
+    def _settle(self) -> None:
+        """Hear of this step before anything is made of it."""
+        with self.strategy.clock("communication", "agreement"):
+            told = self._late.take()
+        self._hear(told)
+
+    def _hear(self, told: Sequence[float] | None) -> None:
+        """Take the sums of a step over the ranks: refuse to go on without a loss, hear of bad images and whether to stop."""
+        if told is None:
+            return
+        total, stop, bad = told
         if bad:
             self.bad_images.share()
         if not math.isfinite(total):
             raise NonFiniteLoss(
-                f"the loss is {total} at step {self.progress.step} (epoch {self.epoch:.2f}, lr {self.schedule.lr(self.epoch):g}); "
-                "type a smaller train.lr, or check data.mean and data.std; --resume auto goes back to the last checkpoint"
+                f"the loss is {total} at {self._asked_for}; type a smaller train.lr, or check data.mean and data.std; "
+                "--resume auto goes back to the last checkpoint"
             )
         self.meter.loss(total)
-        return bool(stop)
+        self._stop = self._stop or bool(stop)
 
     def _asked(self) -> bool:
         """Whether this rank has seen a request to stop; one looks for all."""
         return self.strategy.world.rank == 0 and self.job.directory.stop_request.exists()
 
-    def _after_step(self, stop: bool, lr: float) -> None:
+    def _after_step(self, lr: float) -> None:
         """Log, validate and save where it is time to. Asked to stop, a run saves but leaves validation to whoever resumes it."""
-        train, last = self.config.train, self._finished()
+        save, validate = self._save_due(), self._validation_due()
         if self.progress.step == self._first_step:
-            self.metrics.write("stage", doing="training")
-        validate = self._validation_due()
-        save = validate if not train.checkpoint_every else self.progress.step % train.checkpoint_every == 0
-        if last or stop or validate or self.progress.step % train.log_every == 0:
+            self.metrics.write(Stage(doing="training"))
+        if self._stop or self._report_due():
             left = self.pace.seconds_left(self.work_left())
-            self.metrics.write("train", step=self.progress.step, epoch=self.epoch, lr=lr, seconds_left=left, **self.meter.take())
-        if stop:
+            self.metrics.write(Steps(step=self.progress.step, epoch=self.epoch, lr=lr, seconds_left=left, **self.meter.take()))
+        if self._stop:
             raise StopAsked
         if validate:
             self._validate()
-        if last or save:
+        if save:
             self._save()
+
+    def _report_due(self) -> bool:
+        return self._finished() or self._validation_due() or self.progress.step % self.config.train.log_every == 0
+
+    def _save_due(self) -> bool:
+        every = self.config.train.checkpoint_every
+        return self._finished() or (self.progress.step % every == 0 if every else self._validation_due())
 
     def _validation_due(self) -> bool:
         every, progress = self.config.train.validate_every * len(self.train_images), self.progress
@@ -153,12 +178,13 @@ class Training:
         """On the whole set, or (StopAsked) not at all."""
         strategy = self.strategy
         with self._stage("validation"), closing(self.val_loader.eval_batches(self.config.train.global_batch, strategy.rows)) as batches:
-            result = evaluate(strategy, [self.network], self._until_asked(batches), self.agreement).validation()
+            result = evaluate(strategy, [self.trainer.network], self._until_asked(batches), self.agreement).validation()
         self.bad_images.share()
-        self.meter.forget()  # evaluation is no part of the steps that are measured
         self.progress.validation, self.progress.validated_at = result, self.progress.position
         self.schedule.validated(result.top1_error)
-        self.metrics.write("val", step=self.progress.step, epoch=self.epoch, **result.as_dict())
+        seconds = self.pace.newest("validation")
+        self.metrics.write(Validated(step=self.progress.step, epoch=self.epoch, seconds=seconds, **result.as_dict()))
+        self.meter.forget()  # evaluation is no part of the steps that are measured
 
     def _until_asked(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """Batches of a validation, which may take longer than whoever asks for a stop will wait. Ranks have equally many."""
@@ -173,18 +199,22 @@ class Training:
     @contextmanager
     def _stage(self, name: Literal["validation", "checkpoint"]) -> Iterator[None]:
         """Tell whoever follows the run that it does this now, and measure how long it takes."""
-        self.metrics.write("stage", doing=name)
+        self.metrics.write(Stage(doing=name))
         with self.pace.measured(name):
             yield
 
     def _tell_bad(self, name: str) -> None:
-        self.metrics.write("bad_image", step=self.progress.step, image=name)
+        self.metrics.write(BadImage(step=self.progress.step, image=name))
 
     def _save(self) -> None:
         folder, keep = self.job.directory.checkpoints, self.config.train.keep_checkpoints
         with self._stage("checkpoint"):
-            path = checkpoint.save(folder, self.strategy, self.network, self.optimizer, self._state(), keep)
-        self.metrics.write("checkpoint", step=self.progress.step, path=path.name)
+            path = checkpoint.save(folder, self.strategy, self.trainer.network, self.trainer.optimizer, self._state(), keep)
+        seconds, size = self.pace.newest("checkpoint"), None
+        if self.strategy.world.rank == 0:
+            size = sum(file.stat().st_size for file in path.iterdir())
+        self.metrics.write(CheckpointSaved(step=self.progress.step, path=path.name, seconds=seconds, bytes=size))
+        self.strategy.clock.restart()
 
     def _state(self) -> TrainingState:
         validation = self.progress.validation
@@ -192,7 +222,7 @@ class Training:
             step=self.progress.step,
             position=self.progress.position,
             validated_at=self.progress.validated_at,
-            optimizer=self.optimizer.scalars(),
+            optimizer=self.trainer.optimizer.scalars(),
             schedule=self.schedule.state(),
             config=asdict(self.config),
             versions=versions(),
@@ -205,31 +235,8 @@ class Training:
     def _restore(self) -> None:
         assert self.job.resume
         state = read_state(self.job.resume)
-        checkpoint.load_tensors(self.job.resume, self.strategy, self.network, self.optimizer)
-        self.optimizer.load_scalars(state.optimizer)
+        checkpoint.load_tensors(self.job.resume, self.strategy, self.trainer.network, self.trainer.optimizer)
+        self.trainer.optimizer.load_scalars(state.optimizer)
         self.schedule.load(state.schedule)
         validation = Validation.from_dict(state.validation) if state.validation else None
         self.progress = Progress(state.step, state.position, state.validated_at, validation)
-
-
-def summary(training: Training, status: str, wall_seconds: float) -> Mapping[str, Any]:
-    """What a run came to. Every rank calls it; the keys are part of the contract with whoever reads summary.json."""
-    config, progress, strategy = training.config, training.progress, training.strategy
-    return {
-        "status": status,
-        "strategy": strategy.name,
-        "mesh": strategy.mesh,
-        "world_size": strategy.world.world_size,
-        "device": strategy.world.device.type,
-        "global_batch_size": config.train.global_batch,
-        "steps": progress.step,
-        "epoch": training.epoch,
-        "images": progress.position,
-        "wall_seconds": wall_seconds,
-        "val": progress.validation.as_dict() if progress.validation else None,
-        "bad_images": training.bad_images.known,
-        "parameters": sum(layer.parameters for layer in strategy.layers),
-        **training.meter.totals(),
-        "validation_seconds": training.pace.mean("validation"),
-        "checkpoint_seconds": training.pace.mean("checkpoint"),
-    }

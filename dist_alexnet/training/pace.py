@@ -77,6 +77,10 @@ class Pace:
         validation = self.mean("validation") or FORWARD_SHARE * step * self._validation_steps
         return work.steps * step + work.validations * validation + work.checkpoints * (self.mean("checkpoint") or 0.0)
 
+    def newest(self, what: str) -> float:
+        """Seconds of the newest validation, or checkpoint."""
+        return self._seconds[what][-1]
+
     def mean(self, what: str) -> float | None:
         """Mean seconds of the validations, or of the checkpoints, so far; None: there was none."""
         return fmean(self._seconds[what]) if self._seconds[what] else None

@@ -11,6 +11,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from dist_alexnet import registry
 from dist_alexnet.checkpoints.files import list_checkpoints
 from dist_alexnet.checkpoints.resume import changes, check_resume, config_of_checkpoint, config_of_run, other_images
 from dist_alexnet.checkpoints.where_to_resume import where_to_resume
@@ -95,6 +96,8 @@ def prepare(request: Request, tell: Callable[[str], None] = lambda line: None) -
     launcher = make_launcher(config)
     lay_out(with_generated_classes(config))  # refuses what the strategy cannot do
     launcher.validate()
+    for observer in config.launch.observers:
+        registry.load(registry.OBSERVERS, observer)  # refuses what is not installed
     data, train, val = open_sets(config, request.output_dir, tell=tell)
     batch = config.train.global_batch
     if len(train) < batch:

@@ -206,7 +206,7 @@ def _launch(task: Task, directory: RunDirectory, launch: Launch) -> None:
     launcher.validate()
     directory.create()
     directory.begin(to_yaml(task.configs[0]), to_json({"versions": versions(), **describe_machine()}, indent=2))
-    execute(partial(verify_rank, task, directory), directory, launcher, lambda record: None, logger.warning, saves=False)
+    execute(partial(verify_rank, task, directory), directory, launcher, logger.warning, saves=False)
 
 
 def _read(folder: Path, number: int, ranks: int) -> list[Evidence] | None:

@@ -15,7 +15,7 @@ from dist_alexnet.batch import Batch
 from dist_alexnet.checkpoints.canonical import canonical_tensors, rows_kept
 from dist_alexnet.config import Config
 from dist_alexnet.parallel.strategy import Strategy
-from dist_alexnet.update.optimizer import VelocitySGD
+from dist_alexnet.training.trainer import Trainer
 from dist_alexnet.update.schedule import Schedule
 
 
@@ -52,21 +52,19 @@ def train_steps(strategy: Strategy, batches: Iterable[Batch], steps: int) -> Tes
         steps: of the optimizer. The learning rate goes through its whole schedule in them.
     """
     config, world, testimony = strategy.config, strategy.world, Testimony()
-    network = strategy.build()
-    net = strategy.parallelize(network)
-    optimizer, schedule = VelocitySGD(strategy.updated(network), config.train), Schedule(config.train)
+    trainer, schedule = Trainer(strategy), Schedule(config.train)
     for step, batch in zip(range(steps), batches, strict=False):
         testimony.samples.append(checksums(batch))
         strategy.watch_masks = lambda layer, rows, units, keep, step=step: testimony.masks.append(
             Mask(step, layer, rows.cpu(), units, keep.cpu())
         )
         lr = schedule.lr(epoch=config.train.epochs * step / steps)
-        loss = strategy.train_step(net, optimizer, lr, batch.to(world.device, network.dtype), step)
+        loss = trainer.step(batch, lr, step)
         testimony.losses.append(_sum_over_ranks(loss if strategy.speaks_for_its_rows else torch.zeros_like(loss), world.world_size))
     strategy.watch_masks = None
     testimony.counted_bytes = strategy.traffic.as_dict(scale=steps)
     testimony.predicted_bytes = strategy.predict_traffic(config.train.global_batch).as_dict()
-    for name, tensor in canonical_tensors(strategy, network, optimizer).items():
+    for name, tensor in canonical_tensors(strategy, trainer.network, trainer.optimizer).items():
         testimony.tensors[name] = tensor.clone()
         testimony.rows[name] = rows_kept(strategy, name)
     return testimony

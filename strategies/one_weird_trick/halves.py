@@ -48,8 +48,8 @@ class Halves(nn.Module):
                 gradient = run_in_turns("fc6", flat, turns(self._scheme, brought), strategy.channel("model"), work)
                 with strategy.clock("backward"):
                     features.backward(gradient.view(features.shape))
-        if isinstance(self.convolutions, DataParallel):
-            strategy.clock.move(self.convolutions.exposed_seconds(), "backward", "communication")
+                    if isinstance(self.convolutions, DataParallel):
+                        self.convolutions.charge_exposed()
         return torch.stack(losses).sum() / strategy.mesh["model"]  # each rank of a group has computed the loss of all its rows
 
     def _classify(self, step: int, update: Update | None, losses: list[Tensor], last_part: bool, rows: Batch, last_turn: bool) -> None:
@@ -60,6 +60,8 @@ class Halves(nn.Module):
                 loss = strategy.loss(self.classifier(rows.images, strategy.draw(step, rows.rows)), rows.labels) / rows.global_batch
             with strategy.clock("backward"):
                 (loss / share).backward()  # type: ignore[no-untyped-call]
+                if isinstance(self.classifier, DataParallel):
+                    self.classifier.charge_exposed()
         losses.append(loss.detach())
         if update and rows.images.grad is not None:
             rows.images.grad *= share  # the convolutions still average over the global batch

@@ -77,7 +77,7 @@ class Stage(nn.Module):
         images = functional.pad(batch.images, (0,) * 7 + (fill,))
         labels = functional.pad(batch.labels, (0, fill), value=NO_LABEL)
         inputs, target = (images,) if self._channel.rank == 0 else (), labels if self._channel.rank == self._channel.size - 1 else None
-        with self._channel.clock("communication"):  # whatever is neither forward nor backward: transfers, and waiting in the bubble
+        with self._channel.exposed("stages"):  # whatever is neither forward nor backward: transfers, and waiting in the bubble
             self._schedule.step(*inputs, rows=functional.pad(batch.rows, (0, fill)), target=target, losses=losses, return_outputs=False)
         return torch.stack(losses).detach().sum() if losses else images.new_zeros(())
 

@@ -21,8 +21,9 @@ from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.metrics import MetricsFile
 from dist_alexnet.testing.conformance import TINY, configure, refusal
 from dist_alexnet.testing.ranks import run_on_ranks
+from dist_alexnet.training.account import summary
 from dist_alexnet.training.job import Job
-from dist_alexnet.training.loop import Training, summary
+from dist_alexnet.training.loop import Training
 
 SAID = [[], ["a\udcff.jpg", "\u00e4"], {"loss": -math.inf, "bytes": 2**60}]  # texts of other lengths, and a name that is not UTF-8
 

@@ -15,6 +15,7 @@ from dist_alexnet.parallel.world import World
 from dist_alexnet.resolve import resolve
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.metrics import MetricsFile
+from dist_alexnet.runs.records import Steps, Validated
 from dist_alexnet.testing.ranks import run_on_ranks
 from dist_alexnet.training.job import Job
 from dist_alexnet.training.loop import Training
@@ -45,6 +46,6 @@ def train(world: World, folder: Path) -> None:
 def test_losses_are_those_that_were_written_down(tmp_path: Path) -> None:
     synth.write(tmp_path / "set", resolve(yaml.safe_load(RUN), []).data.synth)
     run_on_ranks(2, train, tmp_path)
-    records = list(RunDirectory(tmp_path / "run").read_metrics())
-    assert [record["loss"] for record in records if record["kind"] == "train"] == pytest.approx(LOSSES, rel=1e-9)
-    assert [record["loss"] for record in records if record["kind"] == "val"] == pytest.approx(VALIDATIONS, rel=1e-9)
+    records = list(RunDirectory(tmp_path / "run").records())
+    assert [record.loss for record in records if isinstance(record, Steps)] == pytest.approx(LOSSES, rel=1e-9)
+    assert [record.loss for record in records if isinstance(record, Validated)] == pytest.approx(VALIDATIONS, rel=1e-9)

@@ -70,7 +70,7 @@ def main(launcher: str, threads: str) -> None:
     settings = ["data.synth.train=64", "data.synth.val=8", f"train.epochs={STEPS}", "train.validate_every=0", "launch.device=cpu"]
     settings += [f"launch.name={launcher}", f"launch.threads={threads}"]
     prepared = prepare(Request("quickstart", settings, Path("runs"), "watched"))
-    execute(partial(watched, prepared.job), prepared.job.directory, prepared.launcher, lambda record: None, print)
+    execute(partial(watched, prepared.job), prepared.job.directory, prepared.launcher, print)
 
 
 @pytest.mark.parametrize(("launcher", "threads"), [("local", 1), ("ray", 2)])

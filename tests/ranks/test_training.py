@@ -28,6 +28,7 @@ from dist_alexnet.resolve import resolve
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import NonFiniteLoss
 from dist_alexnet.runs.metrics import MetricsFile
+from dist_alexnet.runs.records import Validated
 from dist_alexnet.testing.ranks import run_on_ranks
 from dist_alexnet.training import loop
 from dist_alexnet.training.job import Job
@@ -46,12 +47,8 @@ def train(job: Job, stop_at: int = 0, stop_in: int = 0) -> str:
     strategy = registry.load(registry.STRATEGIES, "single")(job.config, World())
     strategy.connect()
     training = Training(job, strategy, MetricsFile(job.directory.metrics, 0))
-    agree = training._agree
-
-    def ask(loss: float) -> bool:
-        return agree(loss) or training.progress.step + 1 == stop_at
-
-    training._agree = ask  # type: ignore[method-assign]
+    asked = training._asked
+    training._asked = lambda: asked() or training.progress.step + 1 == stop_at  # type: ignore[method-assign]
     if stop_in:
         _stop_inside(training, stop_in)
     return training.run()
@@ -89,7 +86,7 @@ def stop_where_validation_is_due(world: World, folder: Path) -> dict[str, Any]:
         newest = list_checkpoints(stopped.directory.checkpoints)[-1]
         assert newest.name == "step-00000006"
         assert train(replace(stopped, resume=newest)) == "completed"
-    return {job.directory.path.name: [r["step"] for r in job.directory.read_metrics() if r["kind"] == "val"] for job in (whole, stopped)}
+    return {job.directory.path.name: [r.step for r in job.directory.records() if isinstance(r, Validated)] for job in (whole, stopped)}
 
 
 def test_stopped_where_validation_is_due_it_ends_with_the_same_bits(tmp_path: Path) -> None:
@@ -142,7 +139,7 @@ def stop_inside_validations(world: World, folder: Path) -> dict[str, list[dict[s
     assert train(stopped) == "completed"
     numbers = ("step", "top1_error", "top5_error", "loss", "images")
     return {
-        job.directory.path.name: [{key: r[key] for key in numbers} for r in job.directory.read_metrics() if r["kind"] == "val"]
+        job.directory.path.name: [{key: getattr(r, key) for key in numbers} for r in job.directory.records() if isinstance(r, Validated)]
         for job in (whole, stopped)
     }
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dist_alexnet.cli.screen.report import RunReport
+from dist_alexnet.runs.records import Steps
 from dist_alexnet.settings.presets import preset_names
 from dist_alexnet.telemetry.clock import PHASES
 
@@ -28,14 +29,14 @@ def test_presets_that_the_readme_names_exist() -> None:
 def test_the_sample_of_the_readme_has_the_lines_that_a_run_prints(capsys: pytest.CaptureFixture[str]) -> None:
     sample = (ROOT / "README.md").read_text()
     phases = dict.fromkeys(PHASES, 0.0)
-    record = {"kind": "train", "epoch": 8.0, "step": 500, "loss": 1.0, "lr": 1.0, "total_ips": 1.0, "seconds_per_epoch": 1.0}
-    record |= {"seconds_left": 1.0, "step_seconds": 1.0, "phase_seconds": phases}
+    rates = {"total_ips": 1.0, "seconds_per_epoch": 1.0, "seconds_left": 1.0}
+    record = Steps(epoch=8.0, step=500, loss=1.0, lr=1.0, steps=1, step_seconds=1.0, phase_seconds=phases, **rates)
     keys = ("steps", "epoch", "images", "final_loss", "final_loss_steps", "total_ips", "compute_ips", "wall_seconds", "peak_memory_bytes")
     keys += ("seconds_per_epoch", "validation_seconds", "checkpoint_seconds")
     summary = {**dict.fromkeys(keys, 20), "strategy": "channel_split", "world_size": 2, "device": "cpu", "status": "completed"}
     summary |= {"val": {"top1_error": 0.0, "top5_error": 0.0}, "phase_seconds": phases, "exchange_bytes_per_step": {}, "bad_images": []}
     report = RunReport(as_json=False)
-    report.follow(record)
+    report.see(record)
     report.result(summary, Path("runs/first"))
     for line in filter(str.strip, capsys.readouterr().out.splitlines()):
         label = re.sub(r"[\d.:,/%-]+", "#", line).strip()

@@ -16,6 +16,8 @@ from dist_alexnet.cli.screen.shown import mean_loss, shown
 from dist_alexnet.json_text import to_json
 from dist_alexnet.machine.cores import available_cores, share_of_cores
 from dist_alexnet.runs.failure import TrainingFailed
+from dist_alexnet.runs.observers import Observer
+from dist_alexnet.runs.records import CheckpointSaved, Record, RunStarted, Stage, Steps, Validated
 
 if TYPE_CHECKING:
     from dist_alexnet.training.prepare import Prepared
@@ -25,8 +27,8 @@ REFRESHES = 4  # of the live line, per second
 NOW = {"validation": "validating", "checkpoint": "saving a checkpoint"}  # stages of a run that trains
 
 
-class RunReport:
-    """Follows one run. With `as_json`, stdout gets the summary alone and everything else goes to stderr."""
+class RunReport(Observer):
+    """The observer that the terminal is. With `as_json`, stdout gets the summary alone and everything else goes to stderr."""
 
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
@@ -86,31 +88,31 @@ class RunReport:
         self._log_every = prepared.job.config.train.log_every
         self._stage(f"starting {launch.ranks} rank(s) by the launcher {launch.name}; logs: {logs}")
 
-    def follow(self, record: dict[str, Any]) -> None:
-        """Show one record of metrics.jsonl."""
-        if record["kind"] == "stage":
-            if record["doing"] == "training":  # its first step is done
+    def see(self, record: Record) -> None:
+        """Show one record."""
+        match record:
+            case Stage(doing="training"):  # its first step is done
                 self._stage(f"training; numbers every {self._log_every} step(s)")
                 self._trains = True
-            else:
-                self._stage(NOW.get(record["doing"], record["doing"]))
-        elif record["kind"] == "start":
-            self._line.begin(record["total_epochs"], record["total_steps"])
-            if record["step"]:
-                self.say(f"resumed at step {record['step']}, epoch {record['epoch']:.2f}")
-            self._stage("the first step, which may have to compile")
-        elif record["kind"] == "train":
-            self._line.update(record)
-            if not self._live:
-                self.say(log_line(record))
-        elif record["kind"] == "checkpoint":
-            self._line.doing = ""
-        elif record["kind"] == "val":
-            self._line.doing = ""
-            self.say(
-                f"epoch {record['epoch']:6.2f}  step {record['step']:6d}  validation: top-1 error {record['top1_error']:.1%}, "
-                f"top-5 error {record['top5_error']:.1%}, loss {mean_loss(record['loss'])}"
-            )
+            case Stage(doing=doing):
+                self._stage(NOW.get(doing, doing))
+            case RunStarted():
+                self._line.begin(record.total_epochs, record.total_steps)
+                if record.step:
+                    self.say(f"resumed at step {record.step}, epoch {record.epoch:.2f}")
+                self._stage("the first step, which may have to compile")
+            case Steps():
+                self._line.update(record)
+                if not self._live:
+                    self.say(log_line(record))
+            case CheckpointSaved():
+                self._line.doing = ""
+            case Validated():
+                self._line.doing = ""
+                self.say(
+                    f"epoch {record.epoch:6.2f}  step {record.step:6d}  validation: top-1 error {record.top1_error:.1%}, "
+                    f"top-5 error {record.top5_error:.1%}, loss {mean_loss(record.loss)}"
+                )
 
     def failure(self, error: TrainingFailed) -> None:
         """How it went wrong, on stderr, in one line; tracebacks are in the logs."""

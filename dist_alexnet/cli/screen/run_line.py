@@ -5,10 +5,12 @@ Every number has a unit or a label and a width of its own, so that nothing moves
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
+
+from dist_alexnet.runs.records import Steps
 
 GAP = "  "
 BAR_CELLS = 10
@@ -17,9 +19,9 @@ BAR, ASCII_BAR = ("\u2501", "\u2500"), ("#", "-")  # of what is done, and of the
 DAY_S = 24 * 3600
 
 
-def log_line(record: dict[str, Any]) -> str:
-    """A "train" record of metrics.jsonl."""
-    return GAP.join((f"epoch {record['epoch']:6.2f}", f"step {record['step']:6d}", *_speed(record), *_measured(record)))
+def log_line(record: Steps) -> str:
+    """How its newest steps went."""
+    return GAP.join((f"epoch {record.epoch:6.2f}", f"step {record.step:6d}", *_speed(record), *_measured(record)))
 
 
 class RunLine:
@@ -29,14 +31,14 @@ class RunLine:
         self.doing = doing  # besides training steps; "": nothing
         self._started = self._told = time.monotonic()
         self._epochs, self._steps = 0.0, 0
-        self._record: dict[str, Any] | None = None
+        self._record: Steps | None = None
 
     def begin(self, epochs: float, steps: int) -> None:
         """How far the run will go: passes over the training set, and optimizer steps."""
         self._epochs, self._steps = epochs, steps
 
-    def update(self, record: dict[str, Any]) -> None:
-        """Show a "train" record."""
+    def update(self, record: Steps) -> None:
+        """Show how its newest steps went."""
         self.doing, self._record, self._told = "", record, time.monotonic()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -55,12 +57,12 @@ class RunLine:
         if (record := self._record) is None:
             yield from (Text(self.doing), Text(elapsed))
             return
-        done = min(1.0, record["step"] / max(self._steps, 1))
+        done = min(1.0, record.step / max(self._steps, 1))
         yield _bar(done, ascii_only)
         width = len(f"{self._epochs:.2f}")
-        yield Text(f"epoch {record['epoch']:{width}.2f}/{self._epochs:g}")
-        yield Text(f"step {record['step']:{len(str(self._steps))}d}/{self._steps}")
-        told = {**record, "seconds_left": _less(record["seconds_left"], time.monotonic() - self._told)}
+        yield Text(f"epoch {record.epoch:{width}.2f}/{self._epochs:g}")
+        yield Text(f"step {record.step:{len(str(self._steps))}d}/{self._steps}")
+        told = replace(record, seconds_left=_less(record.seconds_left, time.monotonic() - self._told))
         yield from map(Text, (*_speed(told), *_measured(told), elapsed))
         if self.doing:
             yield Text(self.doing, style="bold")
@@ -83,17 +85,17 @@ def figure(value: float | None) -> str:
     return f"{value:<7.{6 - len(str(int(abs(value))))}f}"
 
 
-def _speed(record: dict[str, Any]) -> Iterator[str]:
-    left, epoch = record["seconds_left"], record["seconds_per_epoch"]
+def _speed(record: Steps) -> Iterator[str]:
+    left, epoch = record.seconds_left, record.seconds_per_epoch
     yield f"left {clock(left) if left is not None else '-:--:--':>7}"
     yield f"{_count(epoch)} s/epoch"
 
 
-def _measured(record: dict[str, Any]) -> Iterator[str]:
-    waiting = record["phase_seconds"]["data_wait"] / record["step_seconds"] if record["step_seconds"] else 0.0
-    yield f"loss {figure(record['loss'])}"
-    yield f"lr {record['lr']:<7.2g}"
-    yield f"{_count(record['total_ips'])} images/s"
+def _measured(record: Steps) -> Iterator[str]:
+    waiting = record.phase_seconds["data_wait"] / record.step_seconds if record.step_seconds else 0.0
+    yield f"loss {figure(record.loss)}"
+    yield f"lr {record.lr:<7.2g}"
+    yield f"{_count(record.total_ips)} images/s"
     yield f"data wait {waiting:4.0%}"
 
 

@@ -1,6 +1,5 @@
 """Sums gradients over the ranks of an axis while the backward pass still runs: torch's DDP, with our sum and our counting."""
 
-import time
 from typing import Any
 
 import torch.distributed as dist
@@ -30,7 +29,7 @@ class DataParallel(DistributedDataParallel):
             init_sync=False,  # every rank draws the same initial weights, and a broken draw must not be hidden
         )
         self._channel, self._wire = channel, wire
-        self._last_bucket_sent = 0.0
+        self._last_bucket_sent: Any = None  # a mark of the clock's timer
         self.register_comm_hook(state=None, hook=self._sum_bucket)
 
     def _sum_bucket(self, _: Any, bucket: GradBucket) -> Future[Tensor]:
@@ -38,10 +37,15 @@ class DataParallel(DistributedDataParallel):
         rounded = buffer if self._wire == "full" else buffer.to(WIRE_DTYPES[self._wire])
         self._channel.traffic.add("gradients", "backward", all_reduce_bytes(rounded.nbytes, self._channel.size))
         work = dist.all_reduce(rounded, group=self._channel.group, async_op=True)
-        self._last_bucket_sent = time.perf_counter()
+        self._last_bucket_sent = self._channel.clock.timer.mark()
         # The sum must end in the bucket, which the gradients are views of.
         return work.get_future().then(lambda _: buffer if rounded is buffer else buffer.copy_(rounded))
 
-    def exposed_seconds(self) -> float:
-        """Seconds since the last bucket was sent: when the backward pass has just ended, what it waited for the others."""
-        return time.perf_counter() - self._last_bucket_sent
+    def charge_exposed(self) -> None:
+        """Charge to communication what the backward pass, which has just ended, did not hide: the time since its last bucket was sent.
+
+        That bucket waits for the gradient of the first layer, after which a backward pass has nothing left to compute.
+        """
+        if self._last_bucket_sent is not None:  # not in a microbatch whose gradients stay here
+            self._channel.clock.charge_since(self._last_bucket_sent, "communication", "gradients", self._channel.members)
+            self._last_bucket_sent = None

@@ -32,22 +32,11 @@ class Traffic:
 
     def __init__(self) -> None:
         self._sent: dict[tuple[str, Direction], Bytes] = defaultdict(int)
-        self._waited: dict[str, float] = defaultdict(float)
 
     def add(self, name: str, direction: Direction, sent: Bytes) -> None:
         """Count bytes that leave this rank."""
         if sent:
             self._sent[name, direction] += sent
-
-    def wait(self, name: str, seconds: float) -> None:
-        """Note that this rank waited for an exchange."""
-        self._waited[name] += seconds
-
-    def take_waited(self) -> dict[str, float]:
-        """Seconds that this rank has waited since the last call, by what was exchanged."""
-        waited = dict(self._waited)
-        self._waited.clear()
-        return waited
 
     def merge(self, others: Iterable["Traffic"]) -> "Traffic":
         """The sum of this and others, as of all ranks of a world."""
@@ -94,4 +83,3 @@ class Traffic:
     def clear(self) -> None:
         """Start again from nothing."""
         self._sent.clear()
-        self._waited.clear()

@@ -1,10 +1,11 @@
 """Commands of other packages; the first is the one that docs/adding_a_command.md shows."""
 
-import json
 from pathlib import Path
 
 import pytest
 
+from dist_alexnet.runs.metrics import MetricsFile
+from dist_alexnet.runs.records import Stage, Steps
 from tests.unit.cli.calling import call
 
 PAGE = Path(__file__).parents[3] / "docs" / "adding_a_command.md"
@@ -44,8 +45,10 @@ def test_the_command_of_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[s
     run.mkdir()
     code, out, err = call(["losses", str(run)], capsys, monkeypatch)
     assert (code, out, err) == (2, "", f"error: {run} has no losses yet; type the folder of a run that has begun\n")
-    lines = [{"kind": "start"}, {"kind": "train", "step": 20, "loss": 2.5}, {"kind": "train", "step": 40, "loss": 1.5}]
-    (run / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    metrics = MetricsFile(run / "metrics.jsonl")
+    metrics.write(Stage(doing="training"))
+    for step, loss in ((20, 2.5), (40, 1.5)):
+        metrics.write(Steps(step=step, loss=loss, epoch=1.0, lr=0.01, steps=20, step_seconds=1.0, phase_seconds={}))
     assert call(["losses", str(run)], capsys, monkeypatch) == (0, "20 2.5\n40 1.5\n", "")
     assert "Print the losses of a run" in call(["--help"], capsys, monkeypatch)[1]
 

@@ -101,7 +101,7 @@ def test_a_run_whose_folder_is_deleted_ends_and_leaves_nothing(replaced: bool, t
         ) as how,
         taken_back_unless_started(directory, fresh=True),
     ):
-        driver.execute(delete, directory, Waiting(LAUNCH), lambda record: None, print)
+        driver.execute(delete, directory, Waiting(LAUNCH), print)
     assert how.value.exit_code == 1
     assert directory.path.exists() == directory.stop_request.exists() == replaced
 
@@ -161,7 +161,7 @@ def test_ranks_that_the_driver_ended_after_a_failure_are_not_its_cause(tmp_path:
         RankFailure.record(directory, 0, RuntimeError("Timed out waiting 7000ms for send operation to complete"))
 
     with pytest.raises(TrainingFailed, match=r"^ranks 1, 2 did not answer for 7 s"):
-        driver.execute(fail, directory, Waiting(LAUNCH), lambda record: None, print)
+        driver.execute(fail, directory, Waiting(LAUNCH), print)
 
 
 class Unreadable:
@@ -178,7 +178,7 @@ def test_a_rank_that_cannot_even_be_loaded_says_so_in_one_line(tmp_path: Path, c
     directory = RunDirectory(tmp_path / "run")
     directory.create()
     with pytest.raises(TrainingFailed, match="^rank 0 failed: No module named 'no_such_module'; its log: .*rank_0.log$"):
-        driver.execute(Unreadable(), directory, LocalLauncher(LaunchConfig(workers=1)), lambda record: None, print)
+        driver.execute(Unreadable(), directory, LocalLauncher(LaunchConfig(workers=1)), print)
     assert "Traceback" in directory.log(0).read_text()
     assert capfd.readouterr() == ("", "")
 

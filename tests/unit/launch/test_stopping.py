@@ -25,7 +25,7 @@ signals.KILL_WAIT_S = 1.0
 directory = RunDirectory(Path(sys.argv[1]))
 directory.create()
 try:
-    driver.execute(lambda: None, directory, Fake(None), lambda record: None, lambda line: print(line, flush=True))
+    driver.execute(lambda: None, directory, Fake(None), lambda line: print(line, flush=True))
 except TrainingFailed as error:
     print(error)
     sys.exit(error.exit_code)

@@ -1,6 +1,7 @@
 """What is left of a run that went wrong."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from dist_alexnet.config import UsageError
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import RankFailure
 from dist_alexnet.runs.metrics import MetricsFile
+from dist_alexnet.runs.records import BadImage, Ended, Stage
 
 
 def test_the_first_failure_is_the_oldest_file_whatever_the_clocks_of_the_nodes_say(tmp_path: Path) -> None:
@@ -36,11 +38,13 @@ def test_a_new_attempt_forgets_failures_and_requests_to_stop(tmp_path: Path) -> 
 
 def test_what_is_no_record_is_left_out_and_costs_no_other(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path)
-    directory.metrics.write_bytes(b'{"kind": "start"}\n\xff\x00\n3\n[]\n{}\n' + b"[" * 100_000 + b'\n{"kind": "tra')
-    assert [record["kind"] for record in directory.read_metrics()] == ["start"]
-    for kind in ("start", "end"):
-        MetricsFile(directory.metrics, 1).write(kind)
-    assert [record["kind"] for record in directory.read_metrics()] == ["start", "start", "end"]
+    others = [b'{"kind": "end"}', b'{"kind": "other", "step": 1}', b"\xff\x00", b"3", b"[]", b"{}", b"[" * 100_000, b'{"kind": "tra']
+    directory.metrics.write_bytes(b"\n".join([b'{"kind": "bad_image", "step": 1, "image": "a"}', *others]))
+    assert list(directory.records()) == [BadImage(step=1, image="a")]
+    for record in (Stage(doing="training"), Ended(step=3, status="completed")):
+        MetricsFile(directory.metrics, 1).write(record)
+    read = [replace(record, time=0.0) for record in directory.records()]
+    assert read == [BadImage(step=1, image="a"), Stage(doing="training", attempt=1), Ended(step=3, status="completed", attempt=1)]
 
 
 def test_each_attempt_that_had_other_settings_is_kept(tmp_path: Path) -> None:
@@ -74,9 +78,9 @@ def test_a_file_where_a_folder_belongs_is_named(name: str, tmp_path: Path) -> No
 
 def test_metrics_do_not_come_back_in_a_folder_that_is_being_deleted(tmp_path: Path) -> None:
     metrics = MetricsFile(tmp_path / "metrics.jsonl")
-    for kind in ("stage", "start"):
-        metrics.write(kind)
+    for doing in ("building", "training"):
+        metrics.write(Stage(doing=doing))
     (tmp_path / "metrics.jsonl").unlink()
     with pytest.raises(FileNotFoundError):
-        metrics.write("train")
+        metrics.write(Ended(step=1, status="completed"))
     assert not list(tmp_path.iterdir())

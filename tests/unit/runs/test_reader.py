@@ -10,7 +10,7 @@ from dist_alexnet.runs.reader import Reader
 
 
 def line(step: int, **more: object) -> bytes:
-    return json.dumps({"kind": "train", "step": step, **more}).encode() + b"\n"
+    return json.dumps({"kind": "bad_image", "step": step, "image": "x", **more}).encode() + b"\n"
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 2**20])
@@ -23,9 +23,9 @@ def test_each_record_once_whatever_is_there_when_it_looks(chunk: int, tmp_path: 
     found: list[int] = []
     for end in range(0, len(written) + 1, 5):
         file.write_bytes(written[:end])
-        found += [record["step"] for record in reads.new()]
+        found += [record.step for record in reads.new()]
     file.write_bytes(written)
-    found += [record["step"] for record in reads.new()]
+    found += [record.step for record in reads.new()]
     assert found == [1, 2, 3, 4]
     assert list(reads.new()) == []
 
@@ -35,13 +35,13 @@ def test_what_was_there_before_is_not_news(tmp_path: Path) -> None:
     file.write_bytes(line(1))
     reads = Reader.from_now_on(file)
     file.write_bytes(line(1) + line(2))
-    assert [record["step"] for record in reads.new()] == [2]
+    assert [record.step for record in reads.new()] == [2]
 
 
 def test_a_last_line_without_its_end_counts_where_nobody_writes_any_more(tmp_path: Path) -> None:
     file = tmp_path / "metrics.jsonl"
     file.write_bytes(line(1) + line(2)[:-1])
-    assert [record["step"] for record in Reader(file).new()] == [1]
-    assert [record["step"] for record in Reader(file).new(unfinished=True)] == [1, 2]
+    assert [record.step for record in Reader(file).new()] == [1]
+    assert [record.step for record in Reader(file).new(unfinished=True)] == [1, 2]
     file.unlink()
     assert list(Reader(file).new(unfinished=True)) == []

@@ -42,7 +42,7 @@ def test_a_run_that_started_or_that_was_there_before_stays(tmp_path: Path) -> No
     directory.create()
     end(directory, TrainingFailed(""), fresh=False)
     assert directory.path.exists()
-    directory.metrics.write_text('{"kind": "start"}\n')
+    directory.metrics.write_text('{"kind": "start", "step": 0, "epoch": 0.0, "total_epochs": 1.0, "total_steps": 1}\n')
     end(directory, TrainingFailed(""))
     assert directory.path.exists()
 

@@ -1,6 +1,7 @@
 """What a person sees of a run, at the widths that terminals have."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,21 +15,22 @@ from dist_alexnet.config import Config, LaunchConfig
 from dist_alexnet.launch.local import LocalLauncher
 from dist_alexnet.parallel.explain.layout import lay_out
 from dist_alexnet.runs.failure import TrainingFailed
+from dist_alexnet.runs.records import RunStarted, Stage, Steps, Validated
 from dist_alexnet.telemetry.clock import PHASES
 
-RECORD = {
-    "kind": "train",
-    "epoch": 12.34,
-    "step": 12345,
-    "loss": 0.0123456,
-    "lr": 0.00123,
-    "total_ips": 1234.5,
-    "seconds_per_epoch": 1037.8,
-    "seconds_left": 80_000.0,
-    "step_seconds": 1.0,
-    "phase_seconds": {"data_wait": 0.125},
-}
-
+RECORD = Steps(
+    epoch=12.34,
+    step=12345,
+    loss=0.0123456,
+    lr=0.00123,
+    steps=1,
+    total_ips=1234.5,
+    seconds_per_epoch=1037.8,
+    seconds_left=80_000.0,
+    step_seconds=1.0,
+    phase_seconds={"data_wait": 0.125},
+)
+STARTED = RunStarted(total_epochs=90.0, total_steps=703_125, step=0, epoch=0.0)
 
 PARTS = [
     "epoch 12.34/90",
@@ -42,14 +44,14 @@ PARTS = [
 ]
 
 
-def live_rows(width: int, monkeypatch: pytest.MonkeyPatch, record: dict[str, Any]) -> list[str]:
+def live_rows(width: int, monkeypatch: pytest.MonkeyPatch, record: Steps) -> list[str]:
     """What is drawn on a terminal of this many columns."""
     monkeypatch.setenv("FORCE_COLOR", "1")  # which makes rich take anything for a terminal
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", str(width))
     with RunReport(as_json=False) as report:
-        report.follow({"kind": "start", "total_epochs": 90.0, "total_steps": 703_125, "step": 0})
-        report.follow(record)
+        report.see(STARTED)
+        report.see(record)
         rows = report._console.render_lines(report._line)
     return ["".join(segment.text for segment in row).rstrip() for row in rows]
 
@@ -65,12 +67,13 @@ def test_the_live_line_takes_the_rows_that_it_needs_and_drops_nothing(width: int
 
 
 def test_numbers_do_not_move_when_their_digits_change(monkeypatch: pytest.MonkeyPatch) -> None:
-    changes = {"loss": 6.9078, "lr": 0.01, "epoch": 1.5, "step": 7, "total_ips": 9.5, "seconds_per_epoch": 34.5, "seconds_left": 4000.0}
-    waits = {"phase_seconds": {"data_wait": 0.01}}
-    one, other = (live_rows(200, monkeypatch, record)[0] for record in (RECORD | {"seconds_left": 5000.0}, RECORD | changes | waits))
+    changes: dict[str, Any] = {"loss": 6.9078, "lr": 0.01, "epoch": 1.5, "step": 7, "total_ips": 9.5, "seconds_per_epoch": 34.5}
+    early = replace(RECORD, **changes, seconds_left=4000.0, phase_seconds={"data_wait": 0.01})
+    records = (replace(RECORD, seconds_left=5000.0), early)
+    one, other = (live_rows(200, monkeypatch, record)[0] for record in records)
     for label in ("epoch ", "step ", "left ", "s/epoch", "loss ", "lr ", "images/s", "data wait", "elapsed"):
         assert one.index(label) == other.index(label), label
-    one, other = (log_line(record) for record in (RECORD | {"seconds_left": 5000.0}, RECORD | changes | waits))
+    one, other = map(log_line, records)
     assert [at for at, letter in enumerate(one) if letter.isalpha()] == [at for at, letter in enumerate(other) if letter.isalpha()]
 
 
@@ -87,11 +90,11 @@ def test_times_up_to_many_days(seconds: float, shown: str) -> None:
 
 def test_where_there_is_no_terminal_each_stage_before_the_first_step_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     with RunReport(as_json=False) as report:
-        report.follow({"kind": "stage", "doing": "building the network, opening the images"})
-        report.follow({"kind": "start", "total_epochs": 90.0, "total_steps": 703_125, "step": 0})
-        report.follow({"kind": "stage", "doing": "training"})
-        report.follow(RECORD)
-        report.follow({"kind": "stage", "doing": "validation"})
+        report.see(Stage(doing="building the network, opening the images"))
+        report.see(STARTED)
+        report.see(Stage(doing="training"))
+        report.see(RECORD)
+        report.see(Stage(doing="validation"))
     lines = capsys.readouterr().out.splitlines()
     assert lines == [
         "... building the network, opening the images",
@@ -103,8 +106,8 @@ def test_where_there_is_no_terminal_each_stage_before_the_first_step_has_a_line(
 
 def test_a_loss_that_is_not_finite_comes_as_null_and_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     with RunReport(as_json=False) as report:
-        report.follow(RECORD | {"loss": None})
-        report.follow({"kind": "val", "epoch": 1.0, "step": 6, "top1_error": 1.0, "top5_error": 0.5, "loss": None})
+        report.see(replace(RECORD, loss=None))
+        report.see(Validated(epoch=1.0, step=6, top1_error=1.0, top5_error=0.5, loss=None, images=2))
     train, val = capsys.readouterr().out.splitlines()
     assert "loss -        lr" in train
     assert val.endswith("top-1 error 100.0%, top-5 error 50.0%, loss not finite")
@@ -116,7 +119,7 @@ def test_on_a_terminal_that_cannot_move_its_cursor_there_are_lines(
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "dumb")
     with RunReport(as_json=False) as report:
-        report.follow(RECORD)
+        report.see(RECORD)
     assert "loss 0.01235" in capsys.readouterr().out
 
 

@@ -1,0 +1,110 @@
+"""Who looks on while a run goes on: the terminal, and whatever else is registered. None of them can end it.
+
+They live in the driver's process, so they see a run whole, whichever ranks die or are started again.
+"""
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from dist_alexnet import registry
+from dist_alexnet.config import Config, UsageError
+from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.runs.reader import Reader
+from dist_alexnet.runs.records import Record
+
+POLL_S = 0.2
+CLOSE_WAIT_S = 5.0
+
+
+class Observer(ABC):
+    """Is told each record of a run. Register one as an entry point of the group `dist_alexnet.observers`; `launch.observers` names it."""
+
+    def __init__(self, config: Config, directory: RunDirectory) -> None:
+        """Before the ranks are started (UsageError: what was asked of it cannot be had, and nothing starts)."""
+
+    @abstractmethod
+    def see(self, record: Record) -> None:
+        """A record that has just been written; one after the other, in their order, from a thread of this observer's own."""
+
+    def close(self) -> None:
+        """There will be no more; after a run that failed, too."""
+
+
+class Guarded:
+    """An observer that is switched off, with one line, when it fails."""
+
+    def __init__(self, name: str, observer: Observer | None, say: Callable[[str], None]) -> None:
+        self.name, self._say = name, say
+        self._observer = observer
+
+    def see(self, record: Record) -> None:
+        """Pass it on."""
+        self._call(lambda observer: observer.see(record))
+
+    def close(self) -> None:
+        """Pass it on; nothing is passed on after it."""
+        self._call(lambda observer: observer.close())
+        self._observer = None
+
+    def _call(self, act: Callable[[Observer], None]) -> None:
+        if self._observer:
+            try:
+                act(self._observer)
+            except (Exception, SystemExit) as error:
+                self._observer = None
+                told = str(error).strip().partition("\n")[0]
+                self._say(f"the observer {self.name} is switched off, the run goes on: {type(error).__name__}: {told}")
+
+
+class _Feed(threading.Thread):
+    """Passes the records of a run on to one observer, who may take as long over each as it likes."""
+
+    def __init__(self, observer: Guarded, reader: Reader) -> None:
+        super().__init__(name=f"observer {observer.name}", daemon=True)
+        self.over = threading.Event()
+        self.observer, self._reader = observer, reader
+
+    def run(self) -> None:
+        last = False
+        while not last:
+            last = self.over.wait(POLL_S)
+            for record in self._reader.new():
+                self.observer.see(record)
+        self.observer.close()
+
+
+@contextmanager
+def observed(config: Config, directory: RunDirectory, say: Callable[[str], None]) -> Iterator[None]:
+    """Feed the observers that `launch.observers` names with what is written from here on, until the end of the block.
+
+    Raises:
+        UsageError: one of them is not installed, or cannot start.
+    """
+    feeds = []
+    try:
+        for name in config.launch.observers:
+            observer = Guarded(name, _make(name, config, directory), say)
+            feeds.append(_Feed(observer, Reader.from_now_on(directory.metrics)))
+            feeds[-1].start()
+        yield
+    finally:
+        for feed in feeds:
+            feed.over.set()
+        for feed in feeds:
+            feed.join(CLOSE_WAIT_S)
+            if feed.is_alive():
+                say(f"the observer {feed.observer.name} is not done after {CLOSE_WAIT_S:.0f} s, and is left")
+
+
+def _make(name: str, config: Config, directory: RunDirectory) -> Observer:
+    kind = registry.load(registry.OBSERVERS, name)
+    try:
+        observer: Observer = kind(config, directory)
+    except UsageError:
+        raise
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"
+        raise UsageError(f"the observer {name} does not start: {told}; mend that, or leave it out of launch.observers") from error
+    return observer
