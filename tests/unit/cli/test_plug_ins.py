@@ -27,12 +27,12 @@ def odd(x: int | str = 0): pass
 """
 
 
-def install(folder: Path, module: str, content: str, points: str, patch: pytest.MonkeyPatch) -> None:
+def install(folder: Path, module: str, content: str, points: str, patch: pytest.MonkeyPatch, group: str = "commands") -> None:
     info = folder / f"{module}-1.0.dist-info"
     info.mkdir()
     (folder / f"{module}.py").write_text(content)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[dist_alexnet.commands]\n{points}\n")
+    (info / "entry_points.txt").write_text(f"[dist_alexnet.{group}]\n{points}\n")
     patch.syspath_prepend(folder)
 
 

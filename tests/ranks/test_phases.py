@@ -1,0 +1,110 @@
+"""Slowness that is planted in a rank, in its disk or in the exchanges: each shows in the phase where it belongs, on every rank.
+
+Under every strategy that serves two ranks. No time is asserted, but which phase is the largest.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from dist_alexnet import registry
+from dist_alexnet.config import Config, SynthConfig
+from dist_alexnet.data.load.healing import HealingReader
+from dist_alexnet.data.synth import synth
+from dist_alexnet.launch.rank import connect_strategy
+from dist_alexnet.model.network import LayerShare
+from dist_alexnet.parallel.exchanges.exchange import Channel
+from dist_alexnet.parallel.exchanges.gradients import DataParallel
+from dist_alexnet.parallel.world import World
+from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.runs.metrics import MetricsFile
+from dist_alexnet.runs.records import Steps
+from dist_alexnet.telemetry.clock import PHASES
+from dist_alexnet.testing.conformance import TINY, configure, refusal
+from dist_alexnet.testing.ranks import run_on_ranks
+from dist_alexnet.training.job import Job
+from dist_alexnet.training.loop import Training
+
+RANKS, SLOW = 2, 1  # the slow one
+PLANTED_S = {"rank": 0.05, "disk": 0.1, "exchange": 0.03}  # per layer, image, exchange: far above what each takes in this network
+PLACES = {  # where it is planted -> the largest phase of each rank
+    "rank": ["rank_wait", "forward"],
+    "disk": ["rank_wait", "data_wait"],
+    "exchange": ["communication", "communication"],
+}
+
+
+def slowly(place: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def slow(*arguments: Any, **named: Any) -> Any:
+        time.sleep(PLANTED_S[place])
+        return function(*arguments, **named)
+
+    return slow
+
+
+def plant(place: str, world: World) -> list[AbstractContextManager[Any]]:
+    """What makes it slow."""
+    if place == "exchange":
+        exposed = Channel.exposed
+
+        @contextmanager
+        def slow(channel: Channel, name: str) -> Iterator[None]:
+            with exposed(channel, name):
+                time.sleep(PLANTED_S[place])
+                yield
+
+        ddp = mock.patch.object(
+            DataParallel, "charge_exposed", slowly(place, DataParallel.charge_exposed)
+        )  # between its last message and the end
+        return [mock.patch.object(Channel, "exposed", slow), ddp]
+    if world.rank != SLOW:
+        return []
+    of, what = (LayerShare, "forward") if place == "rank" else (HealingReader, "read")
+    return [mock.patch.object(of, what, slowly(place, getattr(of, what)))]
+
+
+def configs() -> list[Config]:
+    """Of every strategy that serves two ranks."""
+    made = []
+    for name in registry.names(registry.STRATEGIES):
+        config = configure(name, model=replace(TINY, classes=4), batch=4)
+        config = replace(config, data=replace(config.data, store_size=40), train=replace(config.train, epochs=1, max_steps=3, log_every=1))
+        made += [] if refusal(config, RANKS) else [config]
+    return made
+
+
+def train_slowly(world: World, folder: Path) -> None:
+    for config in configs():
+        for place in PLACES:
+            directory = RunDirectory(folder / f"{config.strategy.name} {place}")
+            directory.create()
+            strategy = connect_strategy(config, world)
+            metrics = MetricsFile(directory.metrics if world.rank == 0 else None)
+            training = Training(Job(config, directory, folder / "set"), strategy, metrics)
+            patches = plant(place, world)
+            for patch in patches:
+                patch.__enter__()
+            training.run()
+            for patch in patches:
+                patch.__exit__(None, None, None)
+
+
+def test_slowness_shows_where_it_is(tmp_path: Path) -> None:
+    synth.write(tmp_path / "set", SynthConfig(classes=4, train=40, val=8))
+    run_on_ranks(RANKS, train_slowly, tmp_path)
+    found, expected = {}, {}
+    for config in configs():
+        for place, phases in PLACES.items():
+            run = f"{config.strategy.name} {place}"
+            steps = [record for record in RunDirectory(tmp_path / run).records() if isinstance(record, Steps)][-1]  # without the first step
+            assert all(tuple(rank) == PHASES for rank in steps.phase_seconds_by_rank)
+            assert sum(steps.phase_seconds.values()) == pytest.approx(steps.step_seconds, rel=1e-9)
+            found[run] = [max(rank, key=rank.__getitem__) for rank in steps.phase_seconds_by_rank]
+            expected[run] = phases
+    assert found == expected

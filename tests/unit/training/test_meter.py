@@ -1,0 +1,71 @@
+"""What a report says of the steps since the one before, from times that are set by hand."""
+
+from typing import Any
+
+from dist_alexnet.config import Config, StrategyConfig, TrainConfig
+from dist_alexnet.parallel.world import World
+from dist_alexnet.telemetry.clock import PHASES, Clock, StepTime
+from dist_alexnet.telemetry.waiting import pack
+from dist_alexnet.training.meter import Meter
+from strategies.ddp.strategy import Ddp
+
+
+def time(**seconds: float) -> StepTime:
+    return StepTime({**dict.fromkeys(PHASES, 0.0), **seconds}, {})
+
+
+class Other:
+    """A second rank, which says what it is given."""
+
+    def __init__(self, steps: list[StepTime]) -> None:
+        self.steps = steps
+
+    def gather(self, value: Any) -> list[Any]:
+        if not isinstance(value, dict):
+            return [value, value + 1]
+        return [value, {"steps": pack(self.steps), "traffic": {"gradients": {"backward": "7/2"}}}]
+
+
+def meter(steps: list[StepTime], others: list[StepTime]) -> Meter:
+    strategy = Ddp(Config(train=TrainConfig(global_batch=10), strategy=StrategyConfig("ddp")), World(0, 2))
+    strategy.traffic.add("gradients", "backward", 3)
+
+    class Past(Clock):
+        def take(self) -> list[StepTime]:
+            return steps
+
+    strategy.clock = Past()
+    return Meter(strategy, Other(others), epoch_images=100)
+
+
+def test_a_report_adds_up() -> None:
+    mine = [time(data_wait=1, forward=3), time(data_wait=0, forward=4)]
+    measures = meter(mine, [time(data_wait=2, forward=1, rank_wait=1), time(forward=2, rank_wait=2)])
+    for loss in (4.0, 2.0):
+        measures.loss(loss)
+    report = measures.take()
+    assert (report["loss"], report["steps"], report["images"]) == (3.0, 2, 20)
+    assert report["step_seconds"] == 4 == sum(report["phase_seconds"].values())
+    assert [sum(rank.values()) for rank in report["phase_seconds_by_rank"]] == [4, 4]
+    assert report["phase_seconds"]["data_wait"] == 0.75
+    assert report["total_ips"] == 20 / 8
+    assert report["compute_ips"] == 20 / (8 - 2), "the rank that waited longest for data is what everybody waited for"
+    assert report["seconds_per_epoch"] == 40
+    assert report["step_histogram"] == {"5.0": 2}
+    assert report["exchange_bytes_per_step"] == {"gradients": {"backward": 3.25}}
+    totals = measures.totals()
+    assert totals["phase_seconds"] == report["phase_seconds"]
+    assert (totals["final_loss"], totals["final_loss_steps"]) == (3.0, 2)
+
+
+def test_where_there_was_no_step_there_is_no_rate() -> None:
+    measures = meter([], [])
+    report, totals = measures.take(), measures.totals()
+    for numbers in (report, totals):
+        assert (numbers["total_ips"], numbers["compute_ips"], numbers["seconds_per_epoch"]) == (None, None, None)
+    assert (report["loss"], report["steps"], report["step_histogram"]) == (None, 0, {})
+
+
+def test_a_bound_belongs_to_what_it_bounds_and_the_rest_is_infinite() -> None:
+    steps = [time(forward=seconds) for seconds in (0.25, 0.2500001, 1000.0, 0.0001)]
+    assert meter(steps, steps).take()["step_histogram"] == {"0.001": 1, "0.25": 1, "0.5": 1, "inf": 1}
