@@ -1,1 +1,1 @@
-"""One file per strategy, one class per file; each imports dist_alexnet only."""
+"""One file or folder per strategy, and what two of them share (`towers.py`). They import dist_alexnet, never each other."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from dist_alexnet.config import UsageError
+from dist_alexnet.config import Config
 from dist_alexnet.parallel.strategy import Strategy
 
 
@@ -12,8 +12,14 @@ class Single(Strategy):
     name = "single"
     default_ranks = 1
 
-    def axes(self, world_size: int) -> Mapping[str, int]:
+    @classmethod
+    def refuses(cls, config: Config, world_size: int) -> str:
+        """All but one rank."""
+        if world_size == 1:
+            return ""
+        return f"single runs on 1 rank, not on {world_size}; type --gpus 1, or --strategy ddp to use {world_size}"
+
+    @classmethod
+    def axes(cls, config: Config, world_size: int) -> Mapping[str, int]:
         """No axis: a mesh of one rank."""
-        if world_size != 1:
-            raise UsageError(f"single runs on 1 rank, not on {world_size}; type --gpus 1, or --strategy ddp to use {world_size}")
         return {}

@@ -26,7 +26,7 @@ def make_launcher(config: Config) -> Launcher:
 def settle_ranks(config: Config) -> Config:
     """Settle how many ranks there are, and on what device ("auto": on CUDA if there is any, and then enough of it)."""
     launch = config.launch
-    workers = launch.workers or registry.load(registry.STRATEGIES, config.strategy.name).default_ranks
+    workers = registry.load(registry.STRATEGIES, config.strategy.name).ranks_of(config)
     visible = make_launcher(config).cuda_devices() if launch.device != "cpu" else 0
     device = launch.device if launch.device != "auto" else ("cuda" if visible else "cpu")
     if device == "cuda" and visible < workers and not (launch.share_device and visible):

@@ -4,26 +4,27 @@ import difflib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 
-from dist_alexnet.config import TrainConfig, UsageError
+from dist_alexnet.config import TrainConfig
 from dist_alexnet.model.layers import Layer
 from dist_alexnet.parallel.exchanges.batch_to_model import BatchToModel
 from dist_alexnet.parallel.exchanges.exchange import Exchange
 from dist_alexnet.parallel.placement import Owner, Placement, Replicate, Shard
 
 
-def check_batch(train: TrainConfig, parts: int) -> None:
-    """Refuse a global batch that leaves some of the `parts` ranks that share its rows without a row per microbatch (UsageError)."""
+def lack_of_rows(train: TrainConfig, parts: int) -> str:
+    """Why a global batch leaves some of the `parts` ranks that share its rows without a row per microbatch; empty if it does not."""
     rows = train.global_batch // parts
     if rows < 1:
-        raise UsageError(
+        return (
             f"train.global_batch={train.global_batch} leaves nothing for some of the {parts} ranks that share its rows; "
             f"type -b {parts} or more, or fewer --gpus"
         )
     if rows < train.accumulation:
-        raise UsageError(
+        return (
             f"train.accumulation={train.accumulation} cuts {rows} rows per rank into more microbatches than rows; "
             f"type train.accumulation={rows} or less"
         )
+    return ""
 
 
 def check_axes(

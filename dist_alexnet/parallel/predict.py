@@ -15,12 +15,15 @@ from dist_alexnet.parallel.placement import Placement, Replicate, length
 
 
 class Stated(Protocol):
-    """What a prediction asks of a strategy; `Tables` has it, and says what each is."""
+    """What a prediction asks of a strategy; `Strategy` has it, and says what each is."""
 
     layers: tuple[Layer, ...]
     mesh: dict[str, int]
     coordinate: dict[str, int]
-    gradient_wire: Wire
+
+    @property
+    def gradient_wire(self) -> Wire:
+        """How gradients travel that are summed over ranks."""
 
     @property
     def row_axes(self) -> tuple[str, ...]:

@@ -16,83 +16,87 @@ The smallest useful strategy is the one of 2012, in full:
     class ChannelSplit(Strategy):
         name = "channel_split"
 
-        def axes(self, world_size): return {"tower": world_size}
+        @classmethod
+        def axes(cls, config, world_size): return {"tower": world_size}
 
         def placement(self, layer): return {"tower": Shard(0)}
 
-        def exchange(self, layer): return Exchange("tower") if layer.name in ("conv3", "fc6", "fc7", "fc8") else None
+        def exchange(self, layer): return Exchange("tower") if layer.groups == 1 and layer is not self.first else None
 
 A split layer must read a split input, joined by an `Exchange` or, where its groups allow it, its own part alone: `checks.py` refuses what
 would leave a rank with a part of a gradient. Register the class as an entry point of the group `dist_alexnet.strategies`, under its `name`;
-`--strategy` then lists it. Everything up to `connect` is pure: it runs without processes, for any rank of any world.
+`--strategy` then lists it.
+
+    Statement   what a strategy says without a process    \\  to be overridden, a line each in docs/adding_a_strategy.md
+    Strategy    what it says of a step, in this file      /
+    Tables      what follows for any rank of any world    \\  final
+    Connected   what follows on a rank among others       /
 """
 
 from abc import ABC
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from typing import final
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.device_mesh import DeviceMesh
-from torch.nn import functional
 
 from dist_alexnet.batch import Batch
-from dist_alexnet.config import Config
 from dist_alexnet.model.layers import Layer
-from dist_alexnet.model.network import Draw, MaskWatcher, Network, Share
-from dist_alexnet.parallel.exchanges.exchange import Channel, Exchange, gather_shards
+from dist_alexnet.model.network import Network
+from dist_alexnet.parallel.connected import Connected
 from dist_alexnet.parallel.exchanges.gradients import DataParallel
-from dist_alexnet.parallel.exchanges.loss import sharded_cross_entropy
-from dist_alexnet.parallel.exchanges.overlap import OverlappedProduct
-from dist_alexnet.parallel.exchanges.traffic import Traffic
-from dist_alexnet.parallel.groups import connect_mesh
-from dist_alexnet.parallel.tables import DTYPES, Tables
-from dist_alexnet.parallel.world import World
-from dist_alexnet.telemetry.clock import Clock
+from dist_alexnet.parallel.exchanges.traffic import Collective, Traffic
+from dist_alexnet.parallel.placement import length
+from dist_alexnet.parallel.predict import collectives
+from dist_alexnet.parallel.tables import DTYPES
 from dist_alexnet.update.optimizer import VelocitySGD
 
 
-class Strategy(Tables, ABC):
+class Strategy(Connected, ABC):
     """One optimizer step of the network spread over ranks. See the module docstring for what a subclass must say."""
 
-    def __init__(self, config: Config, world: World) -> None:
-        super().__init__(config, world)
-        self.traffic, self.clock = Traffic(), Clock(world.device)
-        self.watch_masks: MaskWatcher | None = None  # who is to see the dropout masks as they are applied
-        self._device_mesh: DeviceMesh | None = None
+    # ------------------------------------------------------------------ what a step computes, keeps and sends: asked without a process
 
-    def connect(self) -> None:
-        """Build the DeviceMesh and its groups. Every rank calls it, once."""
-        if self.world.world_size > 1:
-            self._device_mesh = connect_mesh(self.world, self.mesh, self.config.launch.timeout_s)
+    def computed_rows(self, global_batch: int) -> int:
+        """How many rows this rank computes, those included that only fill up."""
+        return length(self.rows(global_batch))
 
-    @property
-    def device_mesh(self) -> DeviceMesh:
-        """The mesh with its process groups; there is none in a world of one."""
-        if self._device_mesh is None:
-            raise ValueError(f"{self.name}: not connected, or alone in its world")
-        return self._device_mesh
+    def kept_rows(self, layer: Layer, global_batch: int) -> int:
+        """Rows whose activations in a layer this rank keeps at once for the backward pass: a microbatch's; an override may say more."""
+        return -(-self.computed_rows(global_batch) // self.microbatches)
 
-    def channel(self, axis: str) -> Channel:
-        """This rank's place on an axis, to exchange over."""
-        group = self._device_mesh.get_group(axis) if self._device_mesh else None
-        members = tuple(dist.get_process_group_ranks(group)) if group else (self.world.rank,)
-        return Channel(group, self.coordinate[axis], self.mesh[axis], self.traffic, self.clock, members)
+    def collectives(self, global_batch: int) -> Iterable[Collective]:
+        """What this rank sends in one optimizer step, in order, after the tables; a strategy that sends other things says so here."""
+        return collectives(self, global_batch)
 
-    def world_channel(self) -> Channel:
-        """This rank's place among all."""
-        return Channel(None, self.world.rank, self.world.world_size, self.traffic, self.clock)
+    @final
+    def predict_traffic(self, global_batch: int) -> Traffic:
+        """Bytes that this rank sends in one optimizer step."""
+        traffic = Traffic()
+        for collective in self.collectives(global_batch):
+            traffic.add(collective.name, collective.direction, collective.sent)
+        return traffic
+
+    # ------------------------------------------------------------------ what a rank builds, once
 
     def build(self) -> Network:
         """This rank's share of the network, with the initial weights of the seed."""
         train = self.config.train
-        shares = {layer.name: self._share(layer) for layer in self.layers}
+        shares = {layer.name: self.share(layer) for layer in self.layers}
         return Network(self.layers, shares, seed=train.seed, device=self.world.device, dtype=DTYPES[train.dtype])
+
+    def parallelize(self, network: Network) -> nn.Module:
+        """The module to call, around this rank's share of the network: here gradients are summed over "data"."""
+        if self.mesh.get("data", 1) == 1:
+            return network
+        return DataParallel(network, self.channel("data"), self.bucket_mib, self.gradient_wire)
 
     def updated(self, network: Network) -> dict[str, nn.Parameter]:
         """Canonical name -> the parameters that this rank's optimizer updates."""
         return dict(network.named_parameters())
+
+    # ------------------------------------------------------------------ what it does with each batch
 
     def train_step(self, net: nn.Module, optimizer: VelocitySGD, lr: float, batch: Batch, step: int) -> Tensor:
         """One optimizer step at this learning rate; arguments and result as of `forward_backward`."""
@@ -102,16 +106,6 @@ class Strategy(Tables, ABC):
         with self.clock("optimizer"):
             self.update(net, optimizer, lr)
         return loss
-
-    def update(self, net: nn.Module, optimizer: VelocitySGD, lr: float) -> None:
-        """From gradients to new weights, on every rank that holds some."""
-        optimizer.step_at(lr)
-
-    def parallelize(self, network: Network) -> nn.Module:
-        """The module to call, around this rank's share of the network: here gradients are summed over "data"."""
-        if self.mesh.get("data", 1) == 1:
-            return network
-        return DataParallel(network, self.channel("data"))
 
     def forward_backward(self, net: nn.Module, batch: Batch, step: int) -> Tensor:
         """Leave the final gradient of the global mean loss in `.grad` of this rank's parameters.
@@ -138,39 +132,14 @@ class Strategy(Tables, ABC):
             losses.append(loss.detach())
         return torch.stack(losses).sum()
 
-    def draw(self, step: int, rows: Tensor) -> Draw:
-        """What the dropout masks of these rows of the global batch depend on."""
-        return Draw(self.config.train.seed, step, rows, self.watch_masks)
-
     def reduction(self, net: nn.Module, is_last: bool) -> AbstractContextManager[None]:
         """Around one microbatch: gradients are summed over ranks with the last one only."""
         return net.no_sync() if isinstance(net, DataParallel) and not is_last else nullcontext()
 
-    def loss(self, scores: Tensor, labels: Tensor) -> Tensor:
-        """Cross-entropy summed over the rows, from the scores [B, k] that this rank holds; 0 on a rank that holds no class."""
-        classes = self.outputs(self.layers[-1])
-        if axis := self.loss_axis():
-            return sharded_cross_entropy(scores, labels, classes.start, self.channel(axis))
-        if classes.stop == classes.start:
-            return scores.sum()
-        return functional.cross_entropy(scores, labels, reduction="sum")
+    def update(self, net: nn.Module, optimizer: VelocitySGD, lr: float) -> None:
+        """From gradients to new weights, on every rank that holds some."""
+        optimizer.step_at(lr)
 
     def predict(self, network: Network, images: Tensor) -> Tensor:
         """Scores [B, K] of all classes, on a rank that speaks for its rows; elsewhere perhaps fewer."""
         return self.join_classes(network(images))
-
-    def join_classes(self, scores: Tensor) -> Tensor:
-        """[B, K] from the [B, k] that each rank holds, if the classes are spread."""
-        if axis := self.loss_axis():
-            return gather_shards(scores, "predict", Exchange(axis), self.shard_sizes(self.layers[-1], axis), self.channel(axis))
-        return scores
-
-    def _share(self, layer: Layer) -> Share:
-        outputs, exchange = self.outputs(layer), self.exchange(layer)
-        if layer.index == 0 or not isinstance(exchange, Exchange):
-            return Share(outputs)
-        sizes, channel = self.shard_sizes(self.layers[layer.index - 1], exchange.axis), self.channel(exchange.axis)
-        everybody_has_some = all(self.shard_sizes(layer, exchange.axis))  # else a rank would have no product to hide anything behind
-        if exchange.overlap and channel.size > 1 and everybody_has_some:
-            return Share(outputs, product=OverlappedProduct(exchange, sizes, channel))
-        return Share(outputs, partial(gather_shards, name=layer.name, exchange=exchange, sizes=sizes, channel=channel))

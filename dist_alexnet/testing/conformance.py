@@ -6,7 +6,7 @@
         strategy = "mine"
 
 It trains as one process does, in double and in single precision, with rows that do not divide evenly; sends the bytes that it predicts;
-writes checkpoints that `single` reads, and reads those of `single`; and refuses world sizes that it cannot serve in one clear line.
+writes checkpoints that `single` reads, and reads those of `single`; and says which world sizes it serves, the others in one clear line.
 """
 
 import re
@@ -38,6 +38,7 @@ STEPS = 5
 NARROW = Widths(conv1=8, conv2=12, conv3=16, conv4=16, conv5=12, fc6=20, fc7=24)
 SMALL = ModelConfig(image_size=68, classes=7, widths=NARROW, init="fan_in")  # widths that 3 and 8 do not divide; fc6 reads 2x2 maps
 TINY = ModelConfig(image_size=36, classes=7, widths=NARROW, init="fan_in")  # for what costs many runs
+SAID = range(1, 9)  # world sizes of which a strategy is asked, without starting them
 UNEVEN_BATCH = 11  # images per step: no number of ranks but 1 and 11 divides it
 
 
@@ -63,11 +64,18 @@ def variants(strategy: str, ranks: int) -> list[Config]:
 
 
 def refusal(config: Config, ranks: int) -> str:
-    """Why the strategy of a configuration does not serve this many ranks; empty if it does."""
-    try:
-        registry.load(registry.STRATEGIES, config.strategy.name)(config, World(0, ranks))
-    except UsageError as error:
-        return str(error)
+    """Why the strategy of a configuration does not serve this many ranks, as it says without being made; empty if it does."""
+    reason: str = registry.load(registry.STRATEGIES, config.strategy.name).why_not(config, ranks)
+    return reason
+
+
+def refusal_when_made(config: Config, ranks: int) -> str:
+    """The same by making it, on each of the ranks: what the first one says that cannot be made."""
+    for rank in range(ranks):
+        try:
+            registry.load(registry.STRATEGIES, config.strategy.name)(config, World(rank, ranks))
+        except UsageError as error:
+            return str(error)
     return ""
 
 
@@ -185,6 +193,13 @@ class StrategyConformance:
                 run_on_ranks(ranks, save_checkpoints, tmp_path, named)
                 assert not any(run_on_ranks(ranks, wrong_tensors, [tmp_path / "single" / "step-00000007"], configs))
                 assert run_on_ranks(1, wrong_tensors, folders, list(single.values())) == [[]]
+
+    def test_it_says_which_world_sizes_it_serves(self) -> None:
+        """What it says of a number of ranks is what becomes of them, and where nobody says how many there are, it serves those."""
+        strategy = registry.load(registry.STRATEGIES, self.strategy)
+        for config in (configure(self.strategy, options) for options in strategy.variants):
+            assert {ranks: refusal(config, ranks) for ranks in SAID} == {ranks: refusal_when_made(config, ranks) for ranks in SAID}
+            assert refusal(config, strategy.ranks_of(config)) == ""
 
     def test_it_refuses_clearly(self) -> None:
         """A world size that it cannot serve gets a line that says how many there are and what to type."""

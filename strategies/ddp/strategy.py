@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from dist_alexnet.config import check_positive
+from dist_alexnet.config import Config, check_positive
 from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.network import Network
 from dist_alexnet.parallel.exchanges.exchange import Wire
-from dist_alexnet.parallel.exchanges.gradients import BUCKET_MIB, DataParallel
+from dist_alexnet.parallel.exchanges.gradients import BUCKET_MIB
 from dist_alexnet.parallel.exchanges.traffic import Collective
 from dist_alexnet.parallel.placement import Placement, Shard, interval, length
 from dist_alexnet.parallel.strategy import Strategy
@@ -40,23 +40,26 @@ class Ddp(Strategy):
     variants = ({}, {"shard_optimizer": True})
     _sharded: ShardedUpdate | None = None
 
-    def axes(self, world_size: int) -> Mapping[str, int]:
+    @classmethod
+    def axes(cls, config: Config, world_size: int) -> Mapping[str, int]:
         """One axis; any number of ranks."""
         return {"data": world_size}
 
-    def validate(self) -> None:
-        """Any model will do."""
-        self.gradient_wire = self.options.gradient_wire
+    @property
+    def gradient_wire(self) -> Wire:
+        """As the options say."""
+        wire: Wire = self.options.gradient_wire
+        return wire
+
+    @property
+    def bucket_mib(self) -> float:
+        """As the options say."""
+        mib: float = self.options.bucket_mib
+        return mib
 
     def momentum(self, layer: Layer) -> Mapping[str, Placement]:
         """With the weights, or in parts."""
         return {"data": Shard(0)} if self.options.shard_optimizer else {}
-
-    def parallelize(self, network: Network) -> nn.Module:
-        """The network in torch's DDP."""
-        if self.world.world_size == 1:
-            return network
-        return DataParallel(network, self.channel("data"), self.options.bucket_mib, self.gradient_wire)
 
     def updated(self, network: Network) -> dict[str, nn.Parameter]:
         """All parameters, or this rank's part of each."""

@@ -5,7 +5,7 @@ crosses for half of `ddp`'s all-reduce, for 1/N of the memory. Weights, gradient
 """
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 
+from dist_alexnet.config import Config
 from dist_alexnet.model.layers import Layer
-from dist_alexnet.model.network import Draw, Network
+from dist_alexnet.model.network import Network
 from dist_alexnet.parallel.exchanges.traffic import Collective, Direction
 from dist_alexnet.parallel.placement import Placement, Shard
 from dist_alexnet.parallel.strategy import Strategy
@@ -37,7 +38,8 @@ class Fsdp(Strategy):
     variants = ({}, {"keep_gathered": True})
     direction: Direction = "forward"  # the pass that is going on
 
-    def axes(self, world_size: int) -> Mapping[str, int]:
+    @classmethod
+    def axes(cls, config: Config, world_size: int) -> Mapping[str, int]:
         """One axis; any number of ranks."""
         return {"data": world_size}
 
@@ -61,6 +63,8 @@ class Fsdp(Strategy):
             for parameter in layer.parameters():
                 parameter.data = parameter.data.contiguous()  # convolution weights are channels-last, which fully_shard does not take
             self._shard(layer)
+        network.register_forward_pre_hook(self._begin("forward"))
+        network.register_forward_hook(self._begin("backward"))
         fully_shard(network, mesh=self.device_mesh)
         return network
 
@@ -91,16 +95,6 @@ class Fsdp(Strategy):
                 layer.reshard()
         return scores
 
-    def draw(self, step: int, rows: Tensor) -> Draw:
-        """As ever; from here on layers are gathered for the forward pass."""
-        self.direction = "forward"
-        return super().draw(step, rows)
-
-    def loss(self, scores: Tensor, labels: Tensor) -> Tensor:
-        """As ever; from here on layers are gathered for the backward pass."""
-        self.direction = "backward"
-        return super().loss(scores, labels)
-
     @contextmanager
     def reduction(self, net: nn.Module, is_last: bool) -> Iterator[None]:
         """Gradients are scattered back with the last microbatch only."""
@@ -121,6 +115,14 @@ class Fsdp(Strategy):
             if not self.options.keep_gathered:
                 yield Collective("weights", "all-gather", "backward", ("data",), microbatches * others * shard, microbatches)
             yield Collective("gradients", "reduce-scatter", "backward", ("data",), others * shard)
+
+    def _begin(self, direction: Direction) -> Callable[..., None]:
+        """A hook of the network: from here on layers are gathered for this pass."""
+
+        def begin(*_: object) -> None:
+            self.direction = direction
+
+        return begin
 
     def _shard(self, layer: nn.Module) -> None:
         unit = fully_shard(layer, mesh=self.device_mesh, reshard_after_forward=not self.options.keep_gathered)

@@ -45,7 +45,7 @@ class Halves(nn.Module):
                 brought = [length(split_rows(rows, len(parts), number)) for rows in strategy.rows_along("model", batch.global_batch)]
                 flat = Batch(features.detach().flatten(1), part.labels, part.rows, part.global_batch)
                 work = partial(self._classify, step, update, losses, is_last)
-                gradient = run_in_turns("fc6", flat, turns(self._scheme, brought), strategy.channel("model"), work)
+                gradient = run_in_turns(strategy.first_linear.name, flat, turns(self._scheme, brought), strategy.channel("model"), work)
                 with strategy.clock("backward"):
                     features.backward(gradient.view(features.shape))
                     if isinstance(self.convolutions, DataParallel):

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from dist_alexnet.batch import Batch
-from dist_alexnet.config import UsageError, check_positive
+from dist_alexnet.config import Config, UsageError, check_positive
 from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.network import Network
 from dist_alexnet.parallel.exchanges.batch_to_model import BatchToModel, Scheme, join_rows
@@ -55,30 +55,37 @@ class OneWeirdTrick(Strategy):
     variants = ({"scheme": "a"}, {"scheme": "b"}, {"scheme": "c"})
     row_axes = ("data", "model")
 
-    def axes(self, world_size: int) -> Mapping[str, int]:
-        """Groups of `fc_ranks` neighbours."""
-        together = self.options.fc_ranks or world_size
-        if world_size % together:
-            raise UsageError(
+    @classmethod
+    def refuses(cls, config: Config, world_size: int) -> str:
+        """What does not fall into groups of `fc_ranks`, towers that are to be kept apart, and updates after turns that there are not."""
+        options, mesh = cls.options_of(config), cls.axes(config, world_size)
+        if world_size % (together := mesh["model"]):
+            return (
                 f"one_weird_trick puts ranks into groups of strategy.options.fc_ranks={together}, but --gpus is {world_size}; "
                 f"type a multiple of {together}, or strategy.options.fc_ranks=null"
             )
-        return {"data": world_size // together, "model": together}
-
-    def validate(self) -> None:
-        """The fully connected layers must read everything, and should do so within a node."""
-        if self.config.model.connect == "none" and self.mesh["model"] > 1:
-            raise UsageError(
+        if config.model.connect == "none" and together > 1:
+            return (
                 "one_weird_trick splits fully connected layers over ranks, which model.connect=none splits into towers; "
                 "type model.connect=conv3, or another --strategy"
             )
-        if self.options.fc_batch and self.mesh["data"] > 1:
-            raise UsageError("strategy.options.fc_batch needs all ranks in one group; type strategy.options.fc_ranks=null")
-        if self.options.fc_batch and self.turns * self.config.train.accumulation == 1:
-            raise UsageError(
-                f"strategy.options.fc_batch updates after every turn, and a step on {self.world.world_size} rank(s) under "
-                f"scheme={self.options.scheme} has one; type strategy.options.scheme=b and two ranks or more, or leave it out"
+        if options.fc_batch and mesh["data"] > 1:
+            return "strategy.options.fc_batch needs all ranks in one group; type strategy.options.fc_ranks=null"
+        if options.fc_batch and (options.scheme == "a" or together == 1) and config.train.accumulation == 1:
+            return (
+                f"strategy.options.fc_batch updates after every turn, and a step on {world_size} rank(s) under "
+                f"scheme={options.scheme} has one; type strategy.options.scheme=b and two ranks or more, or leave it out"
             )
+        return ""
+
+    @classmethod
+    def axes(cls, config: Config, world_size: int) -> Mapping[str, int]:
+        """Groups of `fc_ranks` neighbours."""
+        together = cls.options_of(config).fc_ranks or world_size
+        return {"data": world_size // together, "model": together}
+
+    def validate(self) -> None:
+        """The fully connected layers should read everything within a node."""
         if where := self.world.divided_groups(self.mesh["model"]):
             raise UsageError(
                 f"one_weird_trick would spread ranks that share the fully connected layers over nodes ({where}); "
@@ -95,10 +102,10 @@ class OneWeirdTrick(Strategy):
         return {"model": Shard(0)} if layer.kind == "linear" else {}
 
     def exchange(self, layer: Layer) -> Exchange | BatchToModel | None:
-        """fc6 reads all rows, fc7 and fc8 all channels."""
+        """The first fully connected layer reads all rows, the others all channels."""
         if layer.kind == "conv":
             return None
-        return BatchToModel("model") if layer.name == "fc6" else Exchange("model")
+        return BatchToModel("model") if layer is self.first_linear else Exchange("model")
 
     def collectives(self, global_batch: int) -> Iterator[Collective]:
         """As the tables say, but in as many messages as there are turns."""

@@ -18,10 +18,9 @@ from dist_alexnet.parallel.exchanges.traffic import Direction
 NO_LABEL = -100  # of a row that only fills up a microbatch
 
 
-def input_shape(layer: Layer) -> tuple[int, ...]:
-    """Of what a layer reads, for one image, as the layer before leaves it."""
-    after_linear = layer.name in ("fc7", "fc8")
-    return (layer.in_channels,) if after_linear else (layer.in_channels, layer.input_size, layer.input_size)
+def input_shape(layers: Sequence[Layer], layer: Layer) -> tuple[int, ...]:
+    """Of what one of the layers reads, for one image: the images, or what the layer before leaves."""
+    return result_shape(layers[layer.index - 1]) if layer.index else (layer.in_channels, layer.input_size, layer.input_size)
 
 
 def result_shape(layer: Layer) -> tuple[int, ...]:
@@ -35,8 +34,8 @@ class Stage(nn.Module):
     def __init__(
         self,
         network: Network,
-        layers: Sequence[Layer],
-        reader: str,
+        names: tuple[str, str],
+        shapes: tuple[tuple[int, ...], tuple[int, ...]],
         microbatches: int,
         rows: int,
         channel: Channel,
@@ -46,8 +45,8 @@ class Stage(nn.Module):
 
         Args:
             network: of this stage's layers.
-            layers: these.
-            reader: name of the layer that reads what this stage leaves; empty for the last stage.
+            names: of its first layer, and of the layer that reads what this stage leaves; empty for the last stage.
+            shapes: of what it reads and of what it leaves, for one image.
             microbatches: of a step.
             rows: of a microbatch.
             channel: this rank's place among the stages.
@@ -56,10 +55,10 @@ class Stage(nn.Module):
         super().__init__()
         self.network, self._draw, self._channel, self._fill_to = network, draw, channel, microbatches * rows
         self._step = self._global_batch = 0
-        into = torch.empty(rows, *input_shape(layers[0]), device="meta", dtype=network.dtype, requires_grad=channel.rank > 0)
-        out = torch.empty(rows, *result_shape(layers[-1]), device="meta", dtype=network.dtype, requires_grad=True)
+        into = torch.empty(rows, *shapes[0], device="meta", dtype=network.dtype, requires_grad=channel.rank > 0)
+        out = torch.empty(rows, *shapes[1], device="meta", dtype=network.dtype, requires_grad=True)
         stage = _CountedStage(self, channel.rank, channel.size, next(network.parameters()).device, into, out, group=channel.group)
-        stage.channel, stage.names = channel, {"forward": reader, "backward": layers[0].name}
+        stage.channel, stage.names = channel, {"forward": names[1], "backward": names[0]}
         self._schedule = Schedule1F1B(stage, microbatches, loss_fn=self._loss, scale_grads=False)
 
     def forward(self, x: Tensor, rows: Tensor) -> Tensor:

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from dist_alexnet.batch import Batch
-from dist_alexnet.config import UsageError, check_positive
+from dist_alexnet.config import Config, check_positive
 from dist_alexnet.model.layers import Layer, describe
 from dist_alexnet.model.network import Network
 from dist_alexnet.parallel.exchanges.exchange import Exchange
 from dist_alexnet.parallel.placement import Owner, Placement
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.tables import DTYPES
-from strategies.pipeline.stage import Stage, input_shape
+from strategies.pipeline.stage import Stage, input_shape, result_shape
 
 
 @dataclass(frozen=True)
@@ -42,59 +42,53 @@ class Pipeline(Strategy):
     Options = PipelineOptions
     row_axes = ()
 
-    def axes(self, world_size: int) -> Mapping[str, int]:
-        """One axis, of at most as many ranks as layers."""
-        if world_size > (layers := len(describe(self.config.model))):
-            raise UsageError(
-                f"pipeline gives each rank one of {layers} layers or more, but --gpus is {world_size}; type --gpus {layers} or fewer"
-            )
-        return {"stage": world_size}
-
-    def validate(self) -> None:
-        """1F1B needs at least as many microbatches as stages, and a row for each."""
-        if self.config.launch.share_device and self.config.launch.device != "cpu" and self.world.world_size > 1:
-            raise UsageError("pipeline sends from device to device, which gloo does not; type --device cpu, or another --strategy")
-        if self.options.microbatches and self.config.train.accumulation > 1:
-            raise UsageError(
-                f"train.accumulation={self.config.train.accumulation} and strategy.options.microbatches={self.options.microbatches} both "
+    @classmethod
+    def refuses(cls, config: Config, world_size: int) -> str:
+        """More ranks than layers; and 1F1B needs at least as many microbatches as stages, and a row for each."""
+        options, batch, parts = cls.options_of(config), config.train.global_batch, _microbatches(config, cls.options_of(config), world_size)
+        if world_size > (layers := len(describe(config.model))):
+            return f"pipeline gives each rank one of {layers} layers or more, but --gpus is {world_size}; type --gpus {layers} or fewer"
+        if config.launch.share_device and config.launch.device != "cpu" and world_size > 1:
+            return "pipeline sends from device to device, which gloo does not; type --device cpu, or another --strategy"
+        if options.microbatches and config.train.accumulation > 1:
+            return (
+                f"train.accumulation={config.train.accumulation} and strategy.options.microbatches={options.microbatches} both "
                 "say into how many parts pipeline cuts a step; leave one of them out"
             )
-        batch, stages, microbatches = self.config.train.global_batch, self.world.world_size, self.microbatches
-        if microbatches < stages:
-            raise UsageError(
-                f"pipeline keeps {stages} ranks busy with at least {stages} microbatches, but has {microbatches}; "
-                f"type strategy.options.microbatches={stages} or more, and -b {stages} or more"
+        if parts < world_size:
+            return (
+                f"pipeline keeps {world_size} ranks busy with at least {world_size} microbatches, but has {parts}; "
+                f"type strategy.options.microbatches={world_size} or more, and -b {world_size} or more"
             )
-        if microbatches > batch:
-            raise UsageError(
-                f"pipeline cuts train.global_batch={batch} into {microbatches} microbatches; type -b {microbatches} or more, "
+        if options.microbatches and parts > batch:
+            return (
+                f"pipeline cuts train.global_batch={batch} into {parts} microbatches; type -b {parts} or more, "
                 f"or strategy.options.microbatches={batch} or fewer"
             )
+        return ""
+
+    @classmethod
+    def axes(cls, config: Config, world_size: int) -> Mapping[str, int]:
+        """One axis, of at most as many ranks as layers."""
+        return {"stage": world_size}
 
     @property
     def microbatches(self) -> int:
         """Into which a step is cut."""
-        train = self.config.train
-        wanted: int | None = self.options.microbatches
-        return wanted or max(train.accumulation, min(2 * self.world.world_size, train.global_batch))
+        return _microbatches(self.config, self.options, self.world.world_size)
 
     @property
     def stages(self) -> list[list[Layer]]:
         """Layers by stage: the cut whose largest stage has the fewest multiply-adds, and among those the most even one."""
-        layers, count = list(describe(self.config.model)), self.world.world_size
+        layers, count = self.layers, self.world.world_size
         cuts = itertools.combinations(range(1, len(layers)), count - 1)
-        stagings = ([layers[a:b] for a, b in itertools.pairwise((0, *cut, len(layers)))] for cut in cuts)
+        stagings = ([list(layers[a:b]) for a, b in itertools.pairwise((0, *cut, len(layers)))] for cut in cuts)
         return min(stagings, key=lambda stages: sorted((sum(layer.multiply_adds for layer in stage) for stage in stages), reverse=True))
 
     @property
     def own_layers(self) -> list[Layer]:
         """Layers of this rank."""
         return self.stages[self.coordinate["stage"]]
-
-    @property
-    def speaks_for_its_rows(self) -> bool:
-        """The last stage has the scores."""
-        return self.coordinate["stage"] == self.mesh["stage"] - 1
 
     def placement(self, layer: Layer) -> Mapping[str, Placement]:
         """The whole layer on its stage."""
@@ -127,7 +121,9 @@ class Pipeline(Strategy):
         if self.world.world_size == 1:
             return network
         reader = self.stages[stage + 1][0].name if not self.speaks_for_its_rows else ""
-        return Stage(network, self.own_layers, reader, self.microbatches, rows, self.channel("stage"), self.draw)
+        shapes = input_shape(self.layers, self.own_layers[0]), result_shape(self.own_layers[-1])
+        names = self.own_layers[0].name, reader
+        return Stage(network, names, shapes, self.microbatches, rows, self.channel("stage"), self.draw)
 
     def forward_backward(self, net: nn.Module, batch: Batch, step: int) -> Tensor:
         """All microbatches through the pipeline; the loss is known to the last stage."""
@@ -139,7 +135,7 @@ class Pipeline(Strategy):
         """Scores of all classes on the last stage."""
         channel, x = self.channel("stage"), images
         if channel.rank > 0:
-            x = images.new_empty((len(images), *input_shape(self.own_layers[0])))
+            x = images.new_empty((len(images), *input_shape(self.layers, self.own_layers[0])))
             channel.swap("predict", "forward", {}, {channel.rank - 1: x})
         y: Tensor = network(x).contiguous()  # channels-last, as convolutions leave it, does not travel
         if channel.rank < channel.size - 1:
@@ -148,3 +144,7 @@ class Pipeline(Strategy):
 
     def _stage_of(self, layer: Layer) -> int:
         return next(number for number, stage in enumerate(self.stages) if layer in stage)
+
+
+def _microbatches(config: Config, options: PipelineOptions, world_size: int) -> int:
+    return options.microbatches or max(config.train.accumulation, min(2 * world_size, config.train.global_batch))

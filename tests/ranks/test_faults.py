@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dist_alexnet.batch import Batch
 from dist_alexnet.model import network
-from dist_alexnet.parallel import strategy
+from dist_alexnet.parallel import connected
 from dist_alexnet.parallel.exchanges import batch_to_model, exchange, gradients, overlap
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing import conformance
@@ -43,8 +43,8 @@ def average_gradients() -> None:
 
 def mask_by_local_row() -> None:
     """Dropout by the row within the rank instead of within the batch."""
-    right = strategy.Draw
-    strategy.Draw = lambda seed, step, rows, watch: right(seed, step, rows - rows.min(), watch)
+    right = connected.Draw
+    connected.Draw = lambda seed, step, rows, watch: right(seed, step, rows - rows.min(), watch)
 
 
 def mask_by_local_unit() -> None:
@@ -108,8 +108,8 @@ def round_on_the_way() -> None:
 
 def average_locally() -> None:
     """The loss divided by the rank's own rows, and the gradient by the number of ranks: right only where rows divide evenly."""
-    right = strategy.Strategy.loss
-    strategy.Strategy.loss = lambda self, scores, labels: right(self, scores, labels) * UNEVEN_BATCH / len(labels) / 2
+    right = connected.Connected.loss
+    connected.Connected.loss = lambda self, scores, labels: right(self, scores, labels) * UNEVEN_BATCH / len(labels) / 2
 
 
 FAULTS: dict[Callable[[], None], tuple[str, dict[str, Any], str]] = {

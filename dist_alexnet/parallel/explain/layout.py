@@ -105,7 +105,7 @@ def lay_out(config: Config) -> Layout:
         UsageError: the strategy is not known, or refuses.
     """
     strategy_class = registry.load(registry.STRATEGIES, config.strategy.name)
-    world_size = config.launch.workers or strategy_class.default_ranks
+    world_size = strategy_class.ranks_of(config)
     first: Strategy = strategy_class(config, World(0, world_size))
     ranks, batch = [first.at(rank) for rank in range(world_size)], config.train.global_batch
     sent = [list(strategy.collectives(batch)) for strategy in ranks]

@@ -22,7 +22,7 @@ from dataclasses import dataclass, fields
 from dist_alexnet.model.layers import LRN_SIZE, Layer
 from dist_alexnet.parallel.exchanges.batch_to_model import BatchToModel
 from dist_alexnet.parallel.placement import Placement, interval, length
-from dist_alexnet.parallel.tables import Tables
+from dist_alexnet.parallel.strategy import Strategy
 
 INDEX_BYTES = 8  # of the position that torch's max-pool keeps per output; the fused block's takes 1
 
@@ -43,42 +43,42 @@ class Memory:
         return sum(getattr(self, field.name) for field in fields(self))
 
 
-def memory(tables: Tables, global_batch: int, fused: bool) -> Memory:
-    """Memory of the rank that `tables` looks from.
+def memory(strategy: Strategy, global_batch: int, fused: bool) -> Memory:
+    """Memory of the rank that `strategy` looks from.
 
     Args:
-        tables: of any rank.
+        strategy: of any rank.
         global_batch: images of a step.
         fused: ReLU, LRN and pooling are one op, as in float32 on the CPU.
     """
-    stored, whole = parameter_bytes(tables, tables.stored), parameter_bytes(tables, tables.placement)
+    stored, whole = parameter_bytes(strategy, strategy.stored), parameter_bytes(strategy, strategy.placement)
     missing = [used - kept for used, kept in zip(whole, stored, strict=True)]
-    at_once = tables.gathered_layers
+    at_once = strategy.gathered_layers
     # Gradients are scattered with the last microbatch; until then they add up whole.
-    gathers_gradients = any(missing) and tables.config.train.accumulation > 1
+    gathers_gradients = any(missing) and strategy.config.train.accumulation > 1
     return Memory(
         weights=sum(stored),
         gathered=max(sum(missing[first : first + at_once]) for first in range(len(missing))),
         gradients=sum(whole if gathers_gradients else stored),
-        momentum=sum(parameter_bytes(tables, tables.momentum)) if tables.config.train.momentum else 0,
-        activations=sum(kept_bytes(tables, layer, global_batch, fused) for layer in tables.layers),
+        momentum=sum(parameter_bytes(strategy, strategy.momentum)) if strategy.config.train.momentum else 0,
+        activations=sum(kept_bytes(strategy, layer, global_batch, fused) for layer in strategy.layers),
     )
 
 
-def kept_bytes(tables: Tables, layer: Layer, global_batch: int, fused: bool) -> int:
+def kept_bytes(strategy: Strategy, layer: Layer, global_batch: int, fused: bool) -> int:
     """What autograd keeps of one layer on this rank, up to the next layer's input."""
-    outputs, rows, item = length(tables.outputs(layer)), tables.kept_rows(layer, global_batch), tables.item_bytes
+    outputs, rows, item = length(strategy.outputs(layer)), strategy.kept_rows(layer, global_batch), strategy.item_bytes
     if not outputs:
         return 0
     units = outputs * layer.output_size**2
-    kept = _channels_read(tables, layer) * (layer.input_size + layer.overhang) ** 2 * item
+    kept = _channels_read(strategy, layer) * (layer.input_size + layer.overhang) ** 2 * item
     if layer.pool:
         kept += _fused_block(layer, outputs, item) if fused else _plain_block(layer, outputs, item)
-    elif layer.relu and (layer.dropout or not _read_as_it_is(tables, layer)):
+    elif layer.relu and (layer.dropout or not _read_as_it_is(strategy, layer)):
         kept += units * item
     if layer.dropout:
         kept += units
-    if layer is tables.layers[-1]:
+    if layer is strategy.layers[-1]:
         kept += units * item
     return rows * kept
 
@@ -97,27 +97,28 @@ def _plain_block(layer: Layer, outputs: int, item: int) -> int:
     return channels * layer.output_size**2 * item + outputs * layer.result_size**2 * INDEX_BYTES
 
 
-def _channels_read(tables: Tables, layer: Layer) -> int:
+def _channels_read(strategy: Strategy, layer: Layer) -> int:
     if layer.index == 0:
         return layer.in_channels
-    before, exchange = tables.layers[layer.index - 1], tables.exchange(layer)
+    before, exchange = strategy.layers[layer.index - 1], strategy.exchange(layer)
     if exchange is None or isinstance(exchange, BatchToModel):
-        return length(tables.outputs(before))
-    return sum(tables.shard_sizes(before, exchange.axis))
+        return length(strategy.outputs(before))
+    return sum(strategy.shard_sizes(before, exchange.axis))
 
 
-def _read_as_it_is(tables: Tables, layer: Layer) -> bool:
+def _read_as_it_is(strategy: Strategy, layer: Layer) -> bool:
     """Does the next layer compute on the very tensor that this one leaves, on this rank?"""
-    following = dict(itertools.pairwise(tables.layers)).get(layer)
-    if following is None or not length(tables.outputs(following)):
+    following = dict(itertools.pairwise(strategy.layers)).get(layer)
+    if following is None or not length(strategy.outputs(following)):
         return False
-    exchange = tables.exchange(following)
-    return exchange is None or tables.mesh[exchange.axis] == 1
+    exchange = strategy.exchange(following)
+    return exchange is None or strategy.mesh[exchange.axis] == 1
 
 
-def parameter_bytes(tables: Tables, placement: Callable[[Layer], Mapping[str, Placement]]) -> list[int]:
+def parameter_bytes(strategy: Strategy, placement: Callable[[Layer], Mapping[str, Placement]]) -> list[int]:
     """By layer, of the parameters that lie here under a placement."""
-    held = (length(interval(layer.out_channels, placement(layer), tables.mesh, tables.coordinate)) for layer in tables.layers)
+    held = (length(interval(layer.out_channels, placement(layer), strategy.mesh, strategy.coordinate)) for layer in strategy.layers)
     return [
-        layer.parameters // layer.out_channels * channels * tables.item_bytes for layer, channels in zip(tables.layers, held, strict=True)
+        layer.parameters // layer.out_channels * channels * strategy.item_bytes
+        for layer, channels in zip(strategy.layers, held, strict=True)
     ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from dist_alexnet.parallel.exchanges.traffic import Collective
 from dist_alexnet.parallel.explain.memory import Memory, parameter_bytes
 from dist_alexnet.parallel.placement import length
-from dist_alexnet.parallel.tables import Tables
+from dist_alexnet.parallel.strategy import Strategy
 
 LIBRARIES = 720 * 2**20  # resident once a rank has joined the others: torch 2.14 as built for CUDA, pyarrow, numba and DALI
 OPERATORS = 120 * 2**20  # compiled loops, threads and what operators cache, whatever the size of the network
@@ -37,41 +37,41 @@ class Resident:
         return sum(getattr(self, field.name) for field in fields(self))
 
 
-def resident(tables: Tables, global_batch: int, step: Memory) -> Resident:
-    """Memory of the process of the rank that `tables` looks from.
+def resident(strategy: Strategy, global_batch: int, step: Memory) -> Resident:
+    """Memory of the process of the rank that `strategy` looks from.
 
     Args:
-        tables: of any rank.
+        strategy: of any rank.
         global_batch: images of a step.
         step: what this rank keeps during a step.
     """
-    whole_tensor = max(math.prod(layer.weight_shape) for layer in tables.layers) * tables.item_bytes
-    batch = length(tables.rows(global_batch)) * CHANNELS * tables.config.model.image_size**2 * FLOAT_BYTES
-    images = batch * (tables.config.data.prefetch + BATCHES_AT_WORK)
+    whole_tensor = max(math.prod(layer.weight_shape) for layer in strategy.layers) * strategy.item_bytes
+    batch = length(strategy.rows(global_batch)) * CHANNELS * strategy.config.model.image_size**2 * FLOAT_BYTES
+    images = batch * (strategy.config.data.prefetch + BATCHES_AT_WORK)
     return Resident(
         libraries=LIBRARIES,
         step=step.total,
         images=images,
         # Initial weights are drawn whole, then cut.
-        working=OPERATORS + whole_tensor + MAPS_AT_WORK * _largest_map(tables, global_batch) + _buffers(tables, global_batch),
+        working=OPERATORS + whole_tensor + MAPS_AT_WORK * _largest_map(strategy, global_batch) + _buffers(strategy, global_batch),
         # Both sets of images are kept ready, and a checkpoint collects one tensor at a time.
         validation_and_checkpoint=max(0, images + whole_tensor - step.activations),
     )
 
 
-def _largest_map(tables: Tables, global_batch: int) -> int:
-    rows = -(-tables.computed_rows(global_batch) // tables.microbatches)
-    return max(rows * length(tables.outputs(layer)) * layer.output_size**2 for layer in tables.layers) * tables.item_bytes
+def _largest_map(strategy: Strategy, global_batch: int) -> int:
+    rows = -(-strategy.computed_rows(global_batch) // strategy.microbatches)
+    return max(rows * length(strategy.outputs(layer)) * layer.output_size**2 for layer in strategy.layers) * strategy.item_bytes
 
 
-def _buffers(tables: Tables, global_batch: int) -> int:
+def _buffers(strategy: Strategy, global_batch: int) -> int:
     """In which weights and gradients travel, whole at their end."""
-    sent = [message for message in tables.collectives(global_batch) if message.name in ("weights", "gradients")]
+    sent = [message for message in strategy.collectives(global_batch) if message.name in ("weights", "gradients")]
     once = [message for message in sent if message.name == "gradients" or message.direction == "forward"]
-    return min(sum(_carried(message, tables) for message in once), 2 * sum(parameter_bytes(tables, tables.placement)))
+    return min(sum(_carried(message, strategy) for message in once), 2 * sum(parameter_bytes(strategy, strategy.placement)))
 
 
-def _carried(message: Collective, tables: Tables) -> int:
-    ranks = math.prod(tables.mesh[axis] for axis in message.axes)
+def _carried(message: Collective, strategy: Strategy) -> int:
+    ranks = math.prod(strategy.mesh[axis] for axis in message.axes)
     passes = 2 if message.kind == "all-reduce" else message.times
     return int(message.sent * ranks / (ranks - 1) / passes)

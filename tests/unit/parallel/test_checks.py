@@ -34,7 +34,8 @@ def tables(
     class Faulty(Strategy):
         name = "faulty"
 
-        def axes(self, world_size: int) -> Mapping[str, int]:
+        @classmethod
+        def axes(cls, config: Config, world_size: int) -> Mapping[str, int]:
             return {"tower": world_size}
 
         def placement(self, layer: Layer) -> Mapping[str, Placement]:
