@@ -20,6 +20,7 @@ from nvidia.dali.types import DALIDataType, DALIImageType, DALIInterpType
 from torch.utils.dlpack import from_dlpack
 
 from dist_alexnet.config import DataConfig, UsageError
+from dist_alexnet.data.load.ahead import ahead
 from dist_alexnet.data.load.cpu_batches import DECODED, PIECE, CpuBatches, Pixels, Scratch, Squares
 from dist_alexnet.data.load.crops import Crops
 from dist_alexnet.data.load.healing import HealingReader
@@ -79,10 +80,13 @@ class DaliDecoder:
         """Each plan with what the pipeline makes of it: so many finished views, or decoded images."""
         scheduled: deque[tuple[Plan, tuple[Any, ...]]] = deque()  # keeps what is fed alive until DALI, which does not copy it, is done
 
+        # Images are read, and looked at, by a thread: DALI asks for them in the thread that trains.
+        feeds = ahead(((plan, self._feed(plan, finished)) for plan in plans), self._config.prefetch)
+
         def source() -> Iterator[tuple[Any, ...]]:
-            for plan in plans:
-                scheduled.append((plan, self._feed(plan, finished)))
-                yield scheduled[-1][1]
+            for fed in feeds:
+                scheduled.append(fed)
+                yield fed[1]
 
         pipeline = self._pipeline(source(), max_rows, finished)
         try:
@@ -99,6 +103,7 @@ class DaliDecoder:
                 yield scheduled.popleft()[0], outputs
         finally:
             del pipeline  # ends its threads
+            feeds.close()
 
     def _pipeline(self, source: Iterator[tuple[Any, ...]], max_rows: int, finished: int) -> Any:
         images = self._reader.images
