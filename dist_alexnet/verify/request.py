@@ -63,7 +63,8 @@ def prepare_verification(
     config = resolve(read_preset(preset or QUICKSTART), overrides)
     check_idle(config, typed_keys(overrides), [IN_VERIFICATION])
     tell(f"{', '.join(names)}: loading PyTorch")
-    from dist_alexnet.verify.run import find_cases, steps_config  # from here on with torch, which takes seconds to import
+    from dist_alexnet.trials.case import find_cases
+    from dist_alexnet.verify.run import Case, steps_config  # from here on with torch, which takes seconds to import
 
     config = settle_ranks(replace(config, launch=replace(config.launch, workers=max(sizes))))
     make_launcher(config).validate()
@@ -71,7 +72,7 @@ def prepare_verification(
     if len(train) < config.train.global_batch:
         raise UsageError(f"{data} has {len(train)} training images, fewer than one batch; type -b {len(train)} or less")
     config = steps_config(settle_classes(config, train, data))
-    cases = find_cases(config, names, sizes)
+    cases = find_cases(config, names, sizes, Case)
     if all(case.undefined for case in cases):
         raise UsageError(f"nothing to verify: {cases[0].undefined}")
     tell(f"comparing {sum(not case.undefined for case in cases)} case(s) with one process, {steps} step(s) each")
