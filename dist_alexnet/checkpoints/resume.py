@@ -11,7 +11,8 @@ from dist_alexnet.checkpoints.tensor_headers import MOMENTUM, MOMENTUM_FILE, che
 from dist_alexnet.config import Config, UsageError
 from dist_alexnet.data.images import ImageSet
 from dist_alexnet.data.load.crops import Crops
-from dist_alexnet.model.layers import describe, parameter_shapes
+from dist_alexnet.model.layers import parameter_shapes
+from dist_alexnet.model.networks.alexnet import describe
 from dist_alexnet.resolve import resolve
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.settings.presets import read_preset

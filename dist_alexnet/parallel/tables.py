@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Self
 import torch
 
 from dist_alexnet.config import Config
-from dist_alexnet.model.layers import Layer, describe
+from dist_alexnet.model.layers import Layer
+from dist_alexnet.model.networks.alexnet import describe
 from dist_alexnet.parallel.checks import check_axes, check_batch, check_tables
 from dist_alexnet.parallel.exchanges.batch_to_model import BatchToModel
 from dist_alexnet.parallel.exchanges.exchange import Exchange, Wire

@@ -24,8 +24,8 @@ from dist_alexnet.checkpoints.checkpoint import load_tensors, save
 from dist_alexnet.checkpoints.state import TrainingState
 from dist_alexnet.config import Config, LaunchConfig, ModelConfig, ScheduleConfig, StrategyConfig, TrainConfig, UsageError, Widths
 from dist_alexnet.launch.rank import connect_strategy
-from dist_alexnet.model.layers import describe
 from dist_alexnet.model.network import Network
+from dist_alexnet.model.networks.alexnet import describe
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.ranks import run_on_ranks

@@ -21,7 +21,7 @@ from dist_alexnet.json_text import to_exact_json, to_json
 from dist_alexnet.launch.driver import execute
 from dist_alexnet.launch.launcher import Launcher
 from dist_alexnet.launch.rank import connect_strategy, rank_process, settle_threads
-from dist_alexnet.model.layers import describe
+from dist_alexnet.model.networks.alexnet import describe
 from dist_alexnet.parallel.world import World
 from dist_alexnet.resolve import to_yaml
 from dist_alexnet.runs.directory import RunDirectory
