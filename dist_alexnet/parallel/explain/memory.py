@@ -23,6 +23,7 @@ from dist_alexnet.model.operations.contract import Part
 from dist_alexnet.parallel.exchanges.batch_to_model import BatchToModel
 from dist_alexnet.parallel.placement import Placement, interval, length
 from dist_alexnet.parallel.tables import Tables
+from dist_alexnet.update.rule import kept_states
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Memory:
     weights: int  # between steps
     gathered: int  # of other ranks' weights, while they are used here
     gradients: int
-    momentum: int
+    momentum: int  # all states of the update rule
     activations: int  # that autograd keeps for the backward pass
 
     @property
@@ -58,7 +59,7 @@ def memory(tables: Tables, global_batch: int, fused: bool) -> Memory:
         weights=sum(stored) + _buffers(tables),
         gathered=max(sum(missing[first : first + at_once]) for first in range(len(missing))),
         gradients=sum(whole if gathers_gradients else stored),
-        momentum=sum(parameter_bytes(tables, tables.momentum)) if tables.config.train.momentum else 0,
+        momentum=sum(parameter_bytes(tables, tables.momentum)) * len(kept_states(vars(tables.config.train))),
         activations=sum(kept_bytes(tables, layer, global_batch, fused) for layer in tables.layers),
     )
 
