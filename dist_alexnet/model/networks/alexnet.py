@@ -24,8 +24,6 @@ JOINING = {
     "all": {"conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"},
 }
 LRN_ALPHA = {"paper": 1e-4, "code": 1e-4 / LRN_SIZE}  # the authors' parser divided alpha by n
-
-
 # Standard deviation of the initial weights by model.init: section 5 of the paper; layers-145.cfg of the authors; He et al. 2015, eq. 10.
 WEIGHT_STD: dict[str, Callable[[str, int], float]] = {
     "paper": lambda name, fan_in: 0.01,
