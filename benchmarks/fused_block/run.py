@@ -16,7 +16,7 @@ from torch import Tensor
 
 from benchmarks.common import environment, summary, write
 from dist_alexnet.model.block.fused import fused_relu_lrn_pool
-from dist_alexnet.model.block.normalization import plain_relu_lrn_pool
+from dist_alexnet.model.block.plain import plain_relu_lrn_pool
 
 BLOCKS = {"conv1": (96, 55), "conv2": (256, 27)}  # channels and side of what the block reads, in the network of the paper
 TOWERS, ALPHA = 2, 1e-4

@@ -6,8 +6,9 @@
         state.json                        where the run stands, and the checksums of the other files
 
 Each file has one writer, so that ranks on several nodes may share a folder of any kind: the first rank writes the weights, the last one
-the momentum. They get what other ranks keep tensor by tensor, and write it as it comes. All of it under a temporary name, which is changed
-when everything is on disk, so that a run can be killed at any instant. No pickle in either direction.
+the states of the update rule, today the momentum. They get what other ranks keep tensor by tensor, and write it as it comes. All of it
+under a temporary name, which is changed when everything is on disk, so that a run can be killed at any instant. No pickle in either
+direction.
 """
 
 import os
@@ -26,9 +27,9 @@ from dist_alexnet.checkpoints.canonical import canonical_tensors, holders, rows_
 from dist_alexnet.checkpoints.files import TEMPORARY, folder_name, list_checkpoints
 from dist_alexnet.checkpoints.state import STATE_FILE, TrainingState, write_state
 from dist_alexnet.checkpoints.tensor_file import TensorFile
-from dist_alexnet.checkpoints.tensor_headers import MOMENTUM, MOMENTUM_FILE, WEIGHTS_FILE, Piece, read_pieces
+from dist_alexnet.checkpoints.tensor_headers import Piece, full_name, read_pieces, state_file
 from dist_alexnet.config import UsageError
-from dist_alexnet.model.layers import parameter_shapes
+from dist_alexnet.model.layers import buffer_shapes, parameter_shapes
 from dist_alexnet.model.network import Network
 from dist_alexnet.parallel.exchanges.exchange import Channel
 from dist_alexnet.parallel.exchanges.traffic import Traffic
@@ -36,7 +37,7 @@ from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.telemetry.clock import Clock
 from dist_alexnet.update.optimizer import VelocitySGD
 
-FILES = {"": WEIGHTS_FILE, MOMENTUM: MOMENTUM_FILE}  # by what their tensors' names begin with
+SHA256_BYTES = 32
 
 
 def save(folder: Path, strategy: Strategy, network: Network, optimizer: VelocitySGD, state: TrainingState, keep: int = 0) -> Path:
@@ -65,7 +66,7 @@ def save(folder: Path, strategy: Strategy, network: Network, optimizer: Velocity
 
 
 def load_tensors(checkpoint: Path, strategy: Strategy, network: Network, optimizer: VelocitySGD | None) -> None:
-    """Fill this rank's parameters, and the momentum if there is an optimizer; every rank calls it.
+    """Fill this rank's parameters, and the states of the optimizer if there is one; every rank calls it.
 
     Raises:
         UsageError: the checkpoint is not there any more, or not whole.
@@ -78,48 +79,53 @@ def load_tensors(checkpoint: Path, strategy: Strategy, network: Network, optimiz
 
 
 def _write_tensors(folder: Path, strategy: Strategy, network: Network, optimizer: VelocitySGD) -> dict[str, str]:
-    """Write both files; returns, on the first rank, their checksums."""
+    """Write all files; returns, on the first rank, their checksums."""
     rank, last = strategy.world.rank, strategy.world.world_size - 1
     channel = Channel(None, rank, last + 1, Traffic(), Clock(strategy.world.device))  # not counted as a part of any step
-    tensors, shapes = canonical_tensors(strategy, network, optimizer), parameter_shapes(strategy.layers)
-    writers = {"": 0, **({MOMENTUM: last} if optimizer.velocity_momentum else {})}
+    tensors, trained, states = canonical_tensors(strategy, network, optimizer), parameter_shapes(strategy.layers), list(optimizer.buffers())
+    shapes = {"": trained | buffer_shapes(strategy.layers), **dict.fromkeys(states, trained)}  # of the network, and of each state
+    writers = {"": 0, **dict.fromkeys(states, last)}
     files = {
-        kind: TensorFile(folder / FILES[kind], {kind + name: shape for name, shape in shapes.items()}, network.dtype)
+        kind: TensorFile(folder / state_file(kind), {full_name(kind, name): shape for name, shape in shapes[kind].items()}, network.dtype)
         for kind, writer in writers.items()
         if writer == rank
     }
-    for name, shape in shapes.items():
-        sends: dict[int, Tensor] = {}
-        receives: dict[int, Tensor] = {}
-        written: list[tuple[TensorFile, Tensor]] = []
-        for kind, writer in writers.items():
-            for holder, rows in holders(strategy, kind + name, writer):
-                if holder == rank and writer != rank:
-                    sends[writer] = tensors[kind + name].contiguous()
-                elif writer == rank:
-                    there = torch.empty((rows.stop - rows.start, *shape[1:]), dtype=network.dtype, device=strategy.world.device)
-                    part = tensors[kind + name] if holder == rank else receives.setdefault(holder, there)
-                    written.append((files[kind], part))
-        channel.swap(name, "forward", sends, receives)
-        for file, part in written:
-            file.write(part)
-    return _tell_first({FILES[kind]: file.close() for kind, file in files.items()}, writers, channel, strategy.world.device)
+    together = [["", *states[:1]], *([state] for state in states[1:])]  # a rank sends a writer one tensor at a time
+    for name, shape in shapes[""].items():
+        for kinds in together:
+            sends: dict[int, Tensor] = {}
+            receives: dict[int, Tensor] = {}
+            written: list[tuple[TensorFile, Tensor]] = []
+            for kind in (kind for kind in kinds if name in shapes[kind]):
+                writer, full = writers[kind], full_name(kind, name)
+                for holder, rows in holders(strategy, full, writer):
+                    if holder == rank and writer != rank:
+                        sends[writer] = tensors[full].contiguous()
+                    elif writer == rank:
+                        there = torch.empty((rows.stop - rows.start, *shape[1:]), dtype=network.dtype, device=strategy.world.device)
+                        written.append((files[kind], tensors[full] if holder == rank else receives.setdefault(holder, there)))
+            channel.swap(name, "forward", sends, receives)
+            for file, part in written:
+                file.write(part)
+    own = {state_file(kind): file.close() for kind, file in files.items()}
+    return _tell_first(own, list(map(state_file, states)), channel, strategy.world.device)
 
 
-def _tell_first(own: dict[str, str], writers: dict[str, int], channel: Channel, device: torch.device) -> dict[str, str]:
-    """Checksums of all files on the first rank, of its own on any other."""
-    if writers.get(MOMENTUM, 0) == 0:
+def _tell_first(own: dict[str, str], of_last: list[str], channel: Channel, device: torch.device) -> dict[str, str]:
+    """Checksums of all files on the first rank, of its own on any other; the last rank has written those of `of_last`."""
+    sender = channel.size - 1
+    if sender == 0 or not of_last:
         return own
-    digest = bytes.fromhex(own.get(MOMENTUM_FILE, "00" * 32))
-    message = torch.tensor(list(digest), dtype=torch.uint8, device=device)
-    sender = writers[MOMENTUM]
+    digests = b"".join(bytes.fromhex(own.get(file, "00" * SHA256_BYTES)) for file in of_last)
+    message = torch.tensor(list(digests), dtype=torch.uint8, device=device)
     channel.swap(
         "checksum",
         "forward",
         {0: message} if channel.rank == sender else {},
         {sender: message} if channel.rank == 0 else {},
     )
-    return {**own, MOMENTUM_FILE: bytes(message.tolist()).hex()}
+    told = (bytes(part.tolist()).hex() for part in message.view(-1, SHA256_BYTES))
+    return {**own, **dict(zip(of_last, told, strict=True))}
 
 
 def _copy_rows(name: str, piece: Piece, rows: slice, tensor: Tensor) -> None:

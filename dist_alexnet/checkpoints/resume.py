@@ -7,14 +7,16 @@ from typing import Any
 
 from dist_alexnet.checkpoints.files import check_files, list_checkpoints
 from dist_alexnet.checkpoints.state import STATE_FILE, Damaged, TrainingState, read_state
-from dist_alexnet.checkpoints.tensor_headers import MOMENTUM, MOMENTUM_FILE, check_tensors
+from dist_alexnet.checkpoints.tensor_headers import check_tensors, full_name, state_file
 from dist_alexnet.config import Config, UsageError
 from dist_alexnet.data.images import ImageSet
 from dist_alexnet.data.load.crops import Crops
-from dist_alexnet.model.layers import describe, parameter_shapes
+from dist_alexnet.model.layers import buffer_shapes, parameter_shapes
+from dist_alexnet.model.networks.alexnet import describe
 from dist_alexnet.resolve import resolve
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.settings.presets import read_preset
+from dist_alexnet.update.rule import STATES, kept_states
 
 # What was settled where the run was started, and how it is written where it has not been.
 OF_THE_MACHINE: dict[str, dict[str, Any]] = {
@@ -25,18 +27,18 @@ SPENT = ("init",)  # settings of the model that have done their work once there 
 
 
 def check_whole(checkpoint: Path, momentum: bool = True) -> None:
-    """Check that every file of a checkpoint is there and as it was written; without `momentum`, those that an evaluation reads.
+    """Check that every file of a checkpoint is there and as it was written; without `momentum` those that an evaluation reads.
 
     Raises:
         Damaged: one is not.
         UsageError: another version wrote it, which this one cannot follow.
     """
     state = read_state(checkpoint)
-    check_files(checkpoint, without=() if momentum else (MOMENTUM_FILE,))
-    shapes = parameter_shapes(describe(_resolved(checkpoint, state, "model").model))
-    if momentum and state.config["train"].get("momentum") != 0:
-        shapes |= {f"{MOMENTUM}{name}": shape for name, shape in shapes.items()}
-    check_tensors(checkpoint, shapes)
+    check_files(checkpoint, without=() if momentum else [state_file(state) for state in STATES])
+    layers = describe(_resolved(checkpoint, state, "model").model)
+    trained, states = parameter_shapes(layers), kept_states(state.config["train"]) if momentum else ()
+    kept = {full_name(name_of_state, name): shape for name_of_state in states for name, shape in trained.items()}
+    check_tensors(checkpoint, trained | buffer_shapes(layers) | kept)
 
 
 def newest_whole(checkpoints: Sequence[Path], momentum: bool = True) -> tuple[Path | None, list[str]]:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from dist_alexnet.checkpoints.state import Damaged
+from dist_alexnet.update.rule import STATES
 
-WEIGHTS_FILE, MOMENTUM_FILE = "model.safetensors", "optimizer/momentum.safetensors"
+WEIGHTS_FILE = "model.safetensors"
 PARTS_OF_FORMAT_1 = "shard-*.safetensors"
-MOMENTUM = "momentum."  # before the name of a parameter
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,25 @@ class Piece:
         return self.first_row + self.shape[0]
 
 
+def state_file(state: str) -> str:
+    """Where a checkpoint has a state of the update rule; no state: the network itself."""
+    return f"optimizer/{state}.safetensors" if state else WEIGHTS_FILE
+
+
+def full_name(state: str, name: str) -> str:
+    """Of a state of a parameter, in a checkpoint; no state: of the parameter itself."""
+    return f"{state}.{name}" if state else name
+
+
+def split_name(name: str) -> tuple[str, str, str]:
+    """State or nothing, layer, and tensor of the layer, from a name in a checkpoint."""
+    *state, layer, tensor = name.split(".")
+    return ".".join(state), layer, tensor
+
+
 def tensor_files(checkpoint: Path) -> list[Path]:
     """Its files with tensors; what else somebody put there does not count."""
-    whole = [checkpoint / name for name in (WEIGHTS_FILE, MOMENTUM_FILE) if (checkpoint / name).exists()]
+    whole = [checkpoint / name for name in (WEIGHTS_FILE, *map(state_file, STATES)) if (checkpoint / name).exists()]
     return whole or sorted(checkpoint.glob(PARTS_OF_FORMAT_1))
 
 

@@ -5,17 +5,17 @@ Letters: B images, C channels, H side of the map; a share of a layer has the out
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dist_alexnet.model.block.choose import relu_lrn_pool
-from dist_alexnet.model.dropout import keep_mask
+from dist_alexnet.model.block.choose import fuse
 from dist_alexnet.model.layers import Layer
+from dist_alexnet.model.operations.contract import Draw, Kind, MaskWatcher, Place
 
-MaskWatcher = Callable[[int, Tensor, slice, Tensor], None]  # is told layer, rows, units and mask of a dropout
+__all__ = ["Draw", "LayerShare", "MaskWatcher", "Network", "Product", "Share", "Span", "canonical_parameters", "multiply"]
 
 
 class Product(Protocol):
@@ -34,16 +34,6 @@ class Share:
     product: Product | None = None  # in place of exchange and linear map
 
 
-@dataclass(frozen=True)
-class Draw:
-    """What the random numbers of one forward pass depend on, besides layer and unit."""
-
-    seed: int
-    step: int
-    rows: Tensor  # [B] int64: rows of the global batch
-    watch: MaskWatcher | None = None
-
-
 def canonical_parameters(layer: Layer, seed: int) -> tuple[Tensor, Tensor]:
     """Initial weight and bias of the whole layer, in float32 on the CPU: the same whoever asks (paper, section 5)."""
     generator = torch.Generator().manual_seed(seed * 64 + layer.index)
@@ -52,7 +42,7 @@ def canonical_parameters(layer: Layer, seed: int) -> tuple[Tensor, Tensor]:
 
 
 class LayerShare(nn.Module):
-    """One layer with weights and what follows it, for the output channels that this rank holds."""
+    """One layer with weights and its operations, for the output channels that this rank holds. Their tensors have names beside `weight`."""
 
     weight: nn.Parameter | None
     bias: nn.Parameter | None
@@ -63,8 +53,9 @@ class LayerShare(nn.Module):
         outputs = share.outputs.stop - share.outputs.start
         # A tower is a run of output channels, so a share holds that part of the groups and of the towers that it holds of the channels.
         self.groups, self.towers = (max(1, n * outputs // layer.out_channels) for n in (layer.groups, layer.towers))
-        if layer.lrn_alpha and outputs * layer.towers % layer.out_channels:
-            raise ValueError(f"{layer.name}: channels {share.outputs} cut through a tower, and LRN reads its whole tower")
+        whole = [operation.name for operation in layer.then if operation.reads_whole_towers]
+        if whole and outputs * layer.towers % layer.out_channels:
+            raise ValueError(f"{layer.name}: channels {share.outputs} cut through a tower, and {whole[0]} reads its whole tower")
         self.register_parameter("weight", None)
         self.register_parameter("bias", None)
         if not outputs:
@@ -73,13 +64,19 @@ class LayerShare(nn.Module):
         if layer.kind == "conv":
             weight = weight.contiguous(memory_format=torch.channels_last)
         self.weight, self.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
+        for name, own in layer.own_tensors.items():
+            tensor = torch.full((outputs, *own.shape), own.initial, device=device, dtype=dtype)
+            if own.trained:
+                self.register_parameter(name, nn.Parameter(tensor))
+            else:
+                self.register_buffer(name, tensor)
 
     def forward(self, x: Tensor, draw: Draw | None) -> Tensor:
         """[B, C_in, H, H] -> [B, C_out, H', H'] of this share; [B, C_out] for a linear layer.
 
         Args:
             x: what the layer before left on this rank.
-            draw: of the dropout mask; needed in training mode only.
+            draw: of random numbers; needed in training mode only.
         """
         if self.share.exchange:
             x = self.share.exchange(x)
@@ -89,8 +86,10 @@ class LayerShare(nn.Module):
             y = self.share.product(x, self.weight, self.bias, self.layer)
         else:
             y = multiply(x, self.weight, self.bias, self.layer, self.groups)
-        y = self._activate(y)
-        return self._drop(y, draw) if self.layer.dropout else y
+        place = self._place(draw)
+        for operation in fuse(self.layer.then):
+            y = operation.apply(y, place)
+        return y
 
     def _nothing(self, x: Tensor) -> Tensor:
         """No channel of the layer, but with a place in the graph: the adjoint of an exchange must run here too."""
@@ -99,28 +98,9 @@ class LayerShare(nn.Module):
         side = self.layer.result_size
         return x.flatten(1)[:, :0].reshape(len(x), 0, side, side)
 
-    def _activate(self, x: Tensor) -> Tensor:
-        if self.layer.pool:
-            return relu_lrn_pool(x, self.towers, self.layer.lrn_alpha)
-        return functional.relu(x) if self.layer.relu else x
-
-    def _drop(self, x: Tensor, draw: Draw | None) -> Tensor:
-        """2012 style (section 4.2): units are dropped in training without rescaling the rest, and all are scaled in the test."""
-        if not self.training:
-            return x * (1 - self.layer.dropout)
-        if draw is None:
-            raise ValueError(f"{self.layer.name}: training mode needs a Draw for its dropout mask")
-        keep = keep_mask(
-            seed=draw.seed,
-            step=draw.step,
-            layer=self.layer.index,
-            rows=draw.rows,
-            units=self.share.outputs,
-            dropout=self.layer.dropout,
-        )
-        if draw.watch:
-            draw.watch(self.layer.index, draw.rows, self.share.outputs, keep)
-        return x * keep
+    def _place(self, draw: Draw | None) -> Place:
+        tensors = {name: getattr(self, name) for name in self.layer.own_tensors}
+        return Place(self.layer.index, self.layer.name, self.share.outputs, self.towers, self.training, draw, tensors)
 
 
 def multiply(x: Tensor, weight: Tensor, bias: Tensor | None, layer: Layer, groups: int = 1) -> Tensor:
@@ -138,7 +118,7 @@ def multiply(x: Tensor, weight: Tensor, bias: Tensor | None, layer: Layer, group
 
 
 class Network(nn.Module):
-    """The eight layers, each reduced to this rank's share. Parameters are named as in a checkpoint: `conv1.weight`."""
+    """All layers, each reduced to this rank's share. Parameters are named as in a checkpoint: `conv1.weight`."""
 
     def __init__(
         self,
@@ -175,7 +155,7 @@ class Network(nn.Module):
             x = layer(x, draw)
         return x
 
-    def span(self, kind: Literal["conv", "linear"]) -> "Span":
+    def span(self, kind: Kind) -> "Span":
         """The convolutional or the fully connected part, over the same parameters."""
         return Span([layer for layer in self.children() if isinstance(layer, LayerShare) and layer.layer.kind == kind])
 

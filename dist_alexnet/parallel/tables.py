@@ -10,7 +10,8 @@ from typing import Any, Self, final
 import torch
 
 from dist_alexnet.config import Config, UsageError
-from dist_alexnet.model.layers import Layer, describe
+from dist_alexnet.model.layers import Layer
+from dist_alexnet.model.networks.alexnet import describe
 from dist_alexnet.parallel.checks import check_axes, check_tables, lack_of_rows
 from dist_alexnet.parallel.placement import Owner, Shard, interval, length
 from dist_alexnet.parallel.statement import Statement

@@ -22,10 +22,12 @@ from dist_alexnet import registry
 from dist_alexnet.checkpoints.canonical import canonical_tensors, rows_kept
 from dist_alexnet.checkpoints.checkpoint import load_tensors, save
 from dist_alexnet.checkpoints.state import TrainingState
+from dist_alexnet.checkpoints.tensor_headers import split_name
 from dist_alexnet.config import Config, LaunchConfig, ModelConfig, ScheduleConfig, StrategyConfig, TrainConfig, UsageError, Widths
 from dist_alexnet.launch.rank import connect_strategy
-from dist_alexnet.model.layers import describe
+from dist_alexnet.model.layers import buffer_shapes, own_tensors, parameter_shapes
 from dist_alexnet.model.network import Network
+from dist_alexnet.model.networks.alexnet import describe
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.ranks import run_on_ranks
@@ -136,7 +138,7 @@ def wrong_tensors(world: World, folders: Sequence[Path], configs: Sequence[Confi
 def _share(strategy: Strategy) -> tuple[Network, VelocitySGD]:
     network = strategy.build()
     strategy.parallelize(network)
-    return network, VelocitySGD(strategy.updated(network), strategy.config.train)
+    return network, VelocitySGD(strategy.updated(network), strategy.config.train, own_tensors(strategy.layers))
 
 
 def _evaluate_one_image(strategy: Strategy, network: Network) -> None:
@@ -159,9 +161,8 @@ def _expected(name: str, tensor: torch.Tensor, strategy: Strategy) -> torch.Tens
 
 
 def _whole_shape(name: str, strategy: Strategy) -> tuple[int, ...]:
-    layer_name, _, part = name.removeprefix("momentum.").partition(".")
-    layer = next(layer for layer in strategy.layers if layer.name == layer_name)
-    return layer.weight_shape if part == "weight" else (layer.out_channels,)
+    _, layer, tensor = split_name(name)
+    return (parameter_shapes(strategy.layers) | buffer_shapes(strategy.layers))[f"{layer}.{tensor}"]
 
 
 class StrategyConformance:

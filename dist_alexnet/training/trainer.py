@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from dist_alexnet.batch import Batch
+from dist_alexnet.model.layers import own_tensors
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.update.optimizer import VelocitySGD
 
@@ -15,7 +16,7 @@ class Trainer:
         self.strategy = strategy
         self.network = strategy.build()
         self.net = strategy.parallelize(self.network)
-        self.optimizer = VelocitySGD(strategy.updated(self.network), strategy.config.train)
+        self.optimizer = VelocitySGD(strategy.updated(self.network), strategy.config.train, own_tensors(strategy.layers))
 
     def step(self, batch: Batch, lr: float, number: int) -> Tensor:
         """One optimizer step, which every rank takes together.

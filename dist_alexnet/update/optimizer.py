@@ -9,12 +9,14 @@ Convolutions and fully connected layers remember their rates apart, because one 
 """
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from dist_alexnet.config import TrainConfig
+from dist_alexnet.model.operations.contract import OwnTensor
+from dist_alexnet.update.rule import STATES
 
 KINDS = ("conv", "linear")
 
@@ -22,18 +24,27 @@ KINDS = ("conv", "linear")
 class VelocitySGD(torch.optim.SGD):
     """v <- momentum v - lr (gradient + decay w), w <- w + v; biases at `bias_lr_factor` times the rate and without decay."""
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], config: TrainConfig) -> None:
-        """Optimise parameters, given by their canonical names."""
+    states: ClassVar[tuple[str, ...]] = STATES  # that it may keep of each parameter
+
+    def __init__(self, parameters: Mapping[str, nn.Parameter], config: TrainConfig, own: Mapping[str, OwnTensor] | None = None) -> None:
+        """Optimise parameters.
+
+        Args:
+            parameters: by their canonical names.
+            config: rate, momentum and decay.
+            own: by canonical name, what the operations of the layers bring, with rate and decay: `own_tensors(layers)`.
+
+        Raises:
+            ValueError: a parameter is neither a weight nor a bias, and `own` has not its rate.
+        """
         self.names = {p: name for name, p in parameters.items()}
-        groups: dict[tuple[str, str], list[nn.Parameter]] = {}
+        groups: dict[tuple[str, float, float], list[nn.Parameter]] = {}
         for name, parameter in parameters.items():
-            groups.setdefault((_kind(name), "bias" if name.endswith("bias") else "weight"), []).append(parameter)
-        settings = {
-            "weight": {"factor": 1.0, "weight_decay": config.weight_decay},
-            "bias": {"factor": config.bias_lr_factor, "weight_decay": 0.0},
-        }
-        described = [{"params": members, "kind": kind, **settings[part]} for (kind, part), members in groups.items()]
-        nothing = [{"params": [], "kind": KINDS[0], **settings["weight"]}]  # of a rank that has no row of any tensor
+            groups.setdefault((_kind(name), *_rates(name, config, own or {})), []).append(parameter)
+        described = [
+            {"params": members, "kind": kind, "factor": factor, "weight_decay": decay} for (kind, factor, decay), members in groups.items()
+        ]
+        nothing = [{"params": [], "kind": KINDS[0], "factor": 1.0, "weight_decay": 0.0}]  # of a rank that has no row of any tensor
         super().__init__(described or nothing, lr=config.lr, momentum=config.momentum, fused=True)
         self.velocity_momentum = config.momentum
         self.last_lr: dict[str, float | None] = dict.fromkeys(KINDS)  # of the step before; None before the first
@@ -58,15 +69,15 @@ class VelocitySGD(torch.optim.SGD):
             parameter.grad = gradient
         self.last_lr |= dict.fromkeys(kinds, lr)
 
-    def buffers(self) -> dict[str, Tensor]:
-        """Parameter name -> momentum buffer u, in the parameter's shape; zeros before the first step."""
+    def buffers(self) -> dict[str, dict[str, Tensor]]:
+        """State that is kept -> parameter name -> tensor of the parameter's shape; `momentum` is u, zeros before the first step."""
         if self.velocity_momentum == 0:
             return {}
         for parameter in self.names:
             state: dict[str, Any] = self.state[parameter]
             if state.get("momentum_buffer") is None:
                 state["momentum_buffer"] = torch.zeros_like(parameter)
-        return {name: self.state[parameter]["momentum_buffer"] for parameter, name in self.names.items()}
+        return {"momentum": {name: self.state[parameter]["momentum_buffer"] for parameter, name in self.names.items()}}
 
     def scalars(self) -> dict[str, Any]:
         """What a checkpoint needs besides the buffers, the same on every rank."""
@@ -75,6 +86,18 @@ class VelocitySGD(torch.optim.SGD):
     def load_scalars(self, scalars: Mapping[str, Any]) -> None:
         """Take back what `scalars` gave."""
         self.last_lr = dict(scalars["last_lr"])
+
+
+def _rates(name: str, config: TrainConfig, own: Mapping[str, OwnTensor]) -> tuple[float, float]:
+    """Factor of the learning rate, and decay."""
+    part = name.rpartition(".")[2]
+    if part == "weight":
+        return 1.0, config.weight_decay
+    if part == "bias":
+        return config.bias_lr_factor, 0.0
+    if name not in own:
+        raise ValueError(f"{name} is neither a weight nor a bias, and nobody said at which rate it learns; pass own_tensors(layers)")
+    return own[name].rate, own[name].decay * config.weight_decay
 
 
 def _kind(name: str) -> str:

@@ -13,7 +13,7 @@ from dist_alexnet.config import Config, ScheduleConfig
 from dist_alexnet.data.load.loader import Loader
 from dist_alexnet.data.sets.open import open_data
 from dist_alexnet.launch.rank import connect_strategy
-from dist_alexnet.model.layers import describe
+from dist_alexnet.model.networks.alexnet import describe
 from dist_alexnet.parallel.world import World
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.trials import case as trials

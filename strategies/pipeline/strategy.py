@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from dist_alexnet.batch import Batch
 from dist_alexnet.config import Config, check_positive
-from dist_alexnet.model.layers import Layer, describe
+from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.network import Network
+from dist_alexnet.model.networks.alexnet import describe
 from dist_alexnet.parallel.exchanges.exchange import Exchange
 from dist_alexnet.parallel.placement import Owner, Placement
 from dist_alexnet.parallel.strategy import Strategy

@@ -14,7 +14,7 @@ import pytest
 from dist_alexnet import registry
 from dist_alexnet.config import Config, ModelConfig
 from dist_alexnet.launch.rank import connect_strategy
-from dist_alexnet.model.layers import describe
+from dist_alexnet.model.networks.alexnet import describe
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.conformance import SMALL, STEPS, configure, reference, variants, verdicts
 from dist_alexnet.testing.ranks import run_on_ranks

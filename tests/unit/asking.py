@@ -9,9 +9,12 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from dist_alexnet.checkpoints.files import folder_name
-from dist_alexnet.checkpoints.tensor_headers import MOMENTUM_FILE, WEIGHTS_FILE
-from dist_alexnet.model.layers import describe, parameter_shapes
+from dist_alexnet.checkpoints.tensor_headers import WEIGHTS_FILE, state_file
+from dist_alexnet.model.layers import parameter_shapes
+from dist_alexnet.model.networks.alexnet import describe
 from dist_alexnet.training.prepare import Prepared, Request, prepare
+
+MOMENTUM_FILE = state_file("momentum")
 
 TINY = {
     "model": {

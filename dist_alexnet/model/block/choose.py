@@ -1,16 +1,69 @@
-"""What the network calls after a convolution: ReLU, LRN and max-pool, by the fastest implementation that fits the tensor."""
+"""Which operations run as one: ReLU, LRN or not, and max-pool, by the fastest implementation that fits the tensor.
+
+This is the only place that looks for a pattern in what follows a layer. The network and the prediction of its memory both ask `fuse`.
+"""
 
 import logging
 from collections.abc import Callable
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from importlib.util import find_spec
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from dist_alexnet.model.block.normalization import plain_relu_lrn_pool
+from dist_alexnet.model.block.plain import plain_relu_lrn_pool
+from dist_alexnet.model.operations.activation import Relu
+from dist_alexnet.model.operations.contract import Kept, Kind, Operation, Part, Place
+from dist_alexnet.model.operations.normalization import LocalResponseNorm
+from dist_alexnet.model.operations.pooling import MaxPool, pooled_size
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReluLrnPool(Operation):
+    """ReLU, LRN unless `alpha` is None, and max-pool, as one operation."""
+
+    name: ClassVar[str] = "ReLU, LRN, max-pool"
+    after: ClassVar[tuple[Kind, ...]] = ("conv",)
+    reads_whole_towers: ClassVar[bool] = True
+    alpha: float | None
+
+    def apply(self, x: Tensor, place: Place) -> Tensor:
+        """See `relu_lrn_pool`."""
+        return relu_lrn_pool(x, place.towers, self.alpha)
+
+    def kept(self, part: Part) -> Kept:
+        """Of the fused op: what it reads, and a byte per output that says where in the window the maximum was."""
+        return Kept(reads=True, beside=part.channels * pooled_size(part.size) ** 2)
+
+    def result_size(self, size: int) -> int:
+        """Of the pooling."""
+        return pooled_size(size)
+
+
+@lru_cache
+def fuse(then: tuple[Operation, ...]) -> tuple[Operation, ...]:
+    """The same operations, with each run that the fused op can do replaced by `ReluLrnPool`."""
+    steps: list[Operation] = []
+    rest = then
+    while rest:
+        found, length = _run(rest)
+        steps.append(found)
+        rest = rest[length:]
+    return tuple(steps)
+
+
+def _run(then: tuple[Operation, ...]) -> tuple[Operation, int]:
+    """What to do first, and how many operations that does. All but alpha are constants in the fused op's code, and so in the pattern."""
+    if then[:2] == (Relu(), MaxPool()):
+        return ReluLrnPool(None), 2
+    alpha = then[1].alpha if len(then) > 2 and isinstance(then[1], LocalResponseNorm) else None
+    if alpha is not None and then[:3] == (Relu(), LocalResponseNorm(alpha), MaxPool()):
+        return ReluLrnPool(alpha), 3
+    return then[0], 1
 
 
 def relu_lrn_pool(x: Tensor, towers: int, alpha: float | None) -> Tensor:

@@ -4,7 +4,7 @@ LRN by stock operators is half of a training step on a CPU. The maps are larger 
 read and written: this op reads its input once forward and once backward, and keeps nothing between them but the input and one byte
 per output. Numbers: benchmarks/fused_block.
 
-Importing this module imports numba and compiles the kernels (or loads them from the cache on disk); `block.py` does so on first use.
+Importing this module imports numba and compiles the kernels (or loads them from the cache on disk); `choose.py` does so on first use.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -18,8 +18,8 @@ from torch.autograd.function import once_differentiable
 
 from dist_alexnet.machine.cores import available_cores
 from dist_alexnet.model.block import kernels
-from dist_alexnet.model.block.normalization import check_towers
-from dist_alexnet.model.layers import LRN_K, pooled_size
+from dist_alexnet.model.operations.normalization import LRN_K, check_towers
+from dist_alexnet.model.operations.pooling import pooled_size
 
 
 def fused_relu_lrn_pool(x: Tensor, towers: int, alpha: float | None) -> Tensor:

@@ -38,9 +38,9 @@ class LayerLayout:
     owners: Owners  # who computes what
     stored: Owners  # who keeps the weights of what between steps
     weight_shape: tuple[int, ...]  # canonical
-    output_size: int  # side of the map before pooling; 1 of a linear layer
+    output_size: int  # side of the map that the first of `then` reads; 1 of a linear layer
     stride: int
-    then: list[str]  # what follows the linear map: "ReLU", "LRN", "max-pool", "dropout"
+    then: list[str]  # the operations that follow the linear map: "ReLU", "LRN", "max-pool", "dropout", ...
     parameters: int
     multiply_adds: int  # per image, forward
     exchange: InputExchange | None  # None: the input is where it is read
@@ -132,7 +132,6 @@ def lay_out(config: Config) -> Layout:
 
 
 def _layer_layout(layer: Layer, ranks: Sequence[Strategy], sent: Sequence[list[Collective]], per_image: Mapping[str, float]) -> LayerLayout:
-    then = {"ReLU": layer.relu, "LRN": layer.lrn_alpha, "max-pool": layer.pool, "dropout": layer.dropout}
     return LayerLayout(
         layer=layer.name,
         owners=_owners([strategy.outputs(layer) for strategy in ranks]),
@@ -140,7 +139,7 @@ def _layer_layout(layer: Layer, ranks: Sequence[Strategy], sent: Sequence[list[C
         weight_shape=layer.weight_shape,
         output_size=layer.output_size,
         stride=layer.stride,
-        then=[name for name, there in then.items() if there],
+        then=[operation.name for operation in layer.then],
         parameters=layer.parameters,
         multiply_adds=layer.multiply_adds,
         exchange=_exchange(layer, ranks[0]),

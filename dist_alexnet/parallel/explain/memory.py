@@ -4,10 +4,8 @@ Counted are weights, their gradients, momentum, and what autograd holds between 
 images as the loader brings them, the buffers of messages, what an operator needs while it runs, and Python itself.
 
     linear map        its input, joined if an exchange joins it, with the zeros that conv1 pads it with
-    ReLU              its result; the next layer's input is the same memory where that layer reads it as it is
-    dropout           its mask, a byte per unit (the product is the next layer's input)
-    fused block       its input, and a byte per output that says where in the window the maximum was       (float32 on the CPU)
-    plain block       each map between its operators, and 8 bytes per output                               (elsewhere)
+    operation         what it says of itself (`Operation.kept`); a map that one gives and the next reads is there once, and the last one is
+                      the next layer's input where that layer reads it as it is. In float32 on the CPU some run as one (`block/choose.py`)
     cross-entropy     a number per class
 
 `test_memory.py` compares the last column with what `torch.autograd.graph.saved_tensors_hooks` sees.
@@ -17,14 +15,15 @@ Letters: b rows kept at once, o output channels of this rank's share.
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
-from dist_alexnet.model.layers import LRN_SIZE, Layer
+from dist_alexnet.model.block.choose import fuse
+from dist_alexnet.model.layers import Layer
+from dist_alexnet.model.operations.contract import Part
 from dist_alexnet.parallel.exchanges.batch_to_model import BatchToModel
 from dist_alexnet.parallel.placement import Placement, interval, length
 from dist_alexnet.parallel.strategy import Strategy
-
-INDEX_BYTES = 8  # of the position that torch's max-pool keeps per output; the fused block's takes 1
+from dist_alexnet.update.rule import kept_states
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Memory:
     weights: int  # between steps
     gathered: int  # of other ranks' weights, while they are used here
     gradients: int
-    momentum: int
+    momentum: int  # all states of the update rule
     activations: int  # that autograd keeps for the backward pass
 
     @property
@@ -57,10 +56,10 @@ def memory(strategy: Strategy, global_batch: int, fused: bool) -> Memory:
     # Gradients are scattered with the last microbatch; until then they add up whole.
     gathers_gradients = any(missing) and strategy.config.train.accumulation > 1
     return Memory(
-        weights=sum(stored),
+        weights=sum(stored) + _buffers(strategy),
         gathered=max(sum(missing[first : first + at_once]) for first in range(len(missing))),
         gradients=sum(whole if gathers_gradients else stored),
-        momentum=sum(parameter_bytes(strategy, strategy.momentum)) if strategy.config.train.momentum else 0,
+        momentum=sum(parameter_bytes(strategy, strategy.momentum)) * len(kept_states(vars(strategy.config.train))),
         activations=sum(kept_bytes(strategy, layer, global_batch, fused) for layer in strategy.layers),
     )
 
@@ -70,31 +69,23 @@ def kept_bytes(strategy: Strategy, layer: Layer, global_batch: int, fused: bool)
     outputs, rows, item = length(strategy.outputs(layer)), strategy.kept_rows(layer, global_batch), strategy.item_bytes
     if not outputs:
         return 0
-    units = outputs * layer.output_size**2
     kept = _channels_read(strategy, layer) * (layer.input_size + layer.overhang) ** 2 * item
-    if layer.pool:
-        kept += _fused_block(layer, outputs, item) if fused else _plain_block(layer, outputs, item)
-    elif layer.relu and (layer.dropout or not _read_as_it_is(strategy, layer)):
-        kept += units * item
-    if layer.dropout:
-        kept += units
-    if layer is strategy.layers[-1]:
-        kept += units * item
+    kept += _of_operations(strategy, layer, outputs, fused)
+    if layer.is_last:
+        kept += outputs * item
     return rows * kept
 
 
-def _fused_block(layer: Layer, outputs: int, item: int) -> int:
-    return outputs * (layer.output_size**2 * item + layer.result_size**2)
-
-
-def _plain_block(layer: Layer, outputs: int, item: int) -> int:
-    """Of `plain_relu_lrn_pool`: ReLU; squares with zeros around each tower, the base and the value of the power, the quotient; position."""
-    channels = outputs
-    if layer.lrn_alpha is not None:
-        towers = max(1, layer.towers * outputs // layer.out_channels)
-        channels += 4 * outputs + towers * (LRN_SIZE - 1)
-        channels += outputs if towers > 1 else 0  # in channels-last memory two towers are cut apart by a copy
-    return channels * layer.output_size**2 * item + outputs * layer.result_size**2 * INDEX_BYTES
+def _of_operations(strategy: Strategy, layer: Layer, outputs: int, fused: bool) -> int:
+    towers = max(1, layer.towers * outputs // layer.out_channels)
+    part, kept, given = Part(outputs, layer.output_size, towers, strategy.item_bytes), 0, 0
+    for operation in fuse(layer.then) if fused else layer.then:
+        of = operation.kept(part)
+        kept += of.beside + (part.bytes if of.reads and not given else 0)
+        part = replace(part, size=operation.result_size(part.size))
+        given = part.bytes if of.gives else 0
+        kept += given
+    return kept - (given if _read_as_it_is(strategy, layer) else 0)
 
 
 def _channels_read(strategy: Strategy, layer: Layer) -> int:
@@ -113,6 +104,12 @@ def _read_as_it_is(strategy: Strategy, layer: Layer) -> bool:
         return False
     exchange = strategy.exchange(following)
     return exchange is None or strategy.mesh[exchange.axis] == 1
+
+
+def _buffers(strategy: Strategy) -> int:
+    """Of tensors that operations bring and nobody trains: they lie where they are used."""
+    held = (layer.buffers // layer.out_channels * length(strategy.outputs(layer)) for layer in strategy.layers)
+    return sum(held) * strategy.item_bytes
 
 
 def parameter_bytes(strategy: Strategy, placement: Callable[[Layer], Mapping[str, Placement]]) -> list[int]:

@@ -3,7 +3,8 @@
 import pytest
 
 from dist_alexnet.config import ModelConfig, UsageError, Widths
-from dist_alexnet.model.layers import describe
+from dist_alexnet.model.networks.alexnet import describe
+from dist_alexnet.model.operations.normalization import LocalResponseNorm
 
 PARAMETERS = {
     "conv1": 34_944,
@@ -33,12 +34,24 @@ def test_map_sizes_of_2012() -> None:
 
 def test_what_follows_each_layer() -> None:
     layers = {layer.name: layer for layer in describe(ModelConfig())}
-    assert [name for name, layer in layers.items() if layer.pool] == ["conv1", "conv2", "conv5"]
-    assert [name for name, layer in layers.items() if layer.lrn_alpha] == ["conv1", "conv2"]
+    then = {name: [operation.name for operation in layer.then] for name, layer in layers.items()}
+    assert then["conv1"] == then["conv2"] == ["ReLU", "LRN", "max-pool"]
+    assert then["conv3"] == then["conv4"] == ["ReLU"]
+    assert then["conv5"] == ["ReLU", "max-pool"]
+    assert then["fc6"] == then["fc7"] == ["ReLU", "dropout"]
+    assert then["fc8"] == []
     assert [name for name, layer in layers.items() if layer.groups == 2] == ["conv2", "conv4", "conv5"]
     assert [name for name, layer in layers.items() if layer.bias == 1] == ["conv2", "conv4", "conv5", "fc6", "fc7"]
-    assert [name for name, layer in layers.items() if layer.dropout] == ["fc6", "fc7"]
-    assert [name for name, layer in layers.items() if not layer.relu] == ["fc8"]
+    assert {name: layer.dropout for name, layer in layers.items() if layer.dropout} == {"fc6": 0.5, "fc7": 0.5}
+
+
+def test_roles_in_the_network() -> None:
+    layers = describe(ModelConfig())
+    assert [layer.name for layer in layers if layer.is_first] == ["conv1"]
+    assert [layer.name for layer in layers if layer.is_first_linear] == ["fc6"]
+    assert [layer.name for layer in layers if layer.is_last] == ["fc8"]
+    assert [layer.input_shape for layer in layers[::5]] == [(3, 224, 224), (256, 6, 6)]
+    assert [layer.input_shape for layer in layers[1:]] == [layer.result_shape for layer in layers[:-1]]
 
 
 def test_one_tower_has_no_groups() -> None:
@@ -49,7 +62,8 @@ def test_one_tower_has_no_groups() -> None:
 
 @pytest.mark.parametrize(("lrn", "alpha"), [("paper", 1e-4), ("code", 2e-5), ("none", None)])
 def test_alpha_of_the_normalisation(lrn: str, alpha: float | None) -> None:
-    assert describe(ModelConfig(lrn=lrn))[0].lrn_alpha == (alpha if alpha is None else pytest.approx(alpha))
+    alphas = [operation.alpha for operation in describe(ModelConfig(lrn=lrn))[0].then if isinstance(operation, LocalResponseNorm)]
+    assert alphas == ([] if alpha is None else [pytest.approx(alpha)])
 
 
 def test_initial_weights_by_convention() -> None:

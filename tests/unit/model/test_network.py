@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dist_alexnet.config import ModelConfig, Widths
-from dist_alexnet.model.layers import describe
 from dist_alexnet.model.network import Draw, Network, Share, canonical_parameters
+from dist_alexnet.model.networks.alexnet import describe
 
 SMALL = ModelConfig(
     image_size=64, classes=7, widths=Widths(conv1=8, conv2=12, conv3=16, conv4=16, conv5=12, fc6=20, fc7=24), init="fan_in", dropout=0.0

@@ -46,7 +46,7 @@ def test_learning_rate_is_inside_the_velocity() -> None:
             weights[name] = weights[name] + velocities[name]
         optimizer.step_at(lr)
         rates = {name: rate * factor for (name, rate), factor in zip(paper_rates(optimizer).items(), (1.0, 2.0), strict=True)}
-        for name, u in optimizer.buffers().items():  # docs/checkpoints.md: how `momentum` becomes the velocity of the paper
+        for name, u in optimizer.buffers()["momentum"].items():  # docs/checkpoints.md: how `momentum` becomes the velocity of the paper
             torch.testing.assert_close(-rates[name] * u, velocities[name], rtol=1e-12, atol=1e-14)
     for name, parameter in toy.named_parameters():
         torch.testing.assert_close(parameter.detach(), weights[name], rtol=1e-12, atol=1e-14)
@@ -65,8 +65,8 @@ def test_it_goes_on_where_it_was_saved() -> None:
     run(range(3), first, before)
     second.load_state_dict(first.state_dict())
     after = VelocitySGD(parameters(second), TrainConfig())
-    for name, buffer in after.buffers().items():
-        buffer.copy_(before.buffers()[name])
+    for name, buffer in after.buffers()["momentum"].items():
+        buffer.copy_(before.buffers()["momentum"][name])
     after.load_scalars(before.scalars())
     run(range(3, 6), second, after)
     assert torch.equal(through.weight, second.weight)

@@ -9,8 +9,8 @@ import torch
 
 from dist_alexnet.model.block import choose
 from dist_alexnet.model.block.fused import fused_relu_lrn_pool
-from dist_alexnet.model.block.normalization import plain_relu_lrn_pool
-from dist_alexnet.model.layers import pooled_size
+from dist_alexnet.model.block.plain import plain_relu_lrn_pool
+from dist_alexnet.model.operations.pooling import pooled_size
 
 ALPHA = 0.1  # a thousand times the paper's: LRN must matter in the gradient
 

@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from dist_alexnet.model.block.normalization import local_response_norm, plain_relu_lrn_pool
-from dist_alexnet.model.layers import LRN_BETA, LRN_K, pooled_size
+from dist_alexnet.model.block.plain import plain_relu_lrn_pool
+from dist_alexnet.model.operations.normalization import LRN_BETA, LRN_K, local_response_norm
+from dist_alexnet.model.operations.pooling import pooled_size
 
 ALPHA = 0.1  # a thousand times the paper's, so that a wrong window shows in the first digits
 

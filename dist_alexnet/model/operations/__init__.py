@@ -1,0 +1,1 @@
+"""What follows a layer's linear map: activation, normalisation, pooling, dropout."""
