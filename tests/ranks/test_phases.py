@@ -3,8 +3,9 @@
 Under every strategy that serves two ranks. No time is asserted, but which phase is the largest.
 """
 
+import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 from dist_alexnet import registry
 from dist_alexnet.config import Config, SynthConfig
-from dist_alexnet.data.load.healing import HealingReader
+from dist_alexnet.data.load.dali import DaliDecoder
 from dist_alexnet.data.synth import synth
 from dist_alexnet.launch.rank import connect_strategy
 from dist_alexnet.model.network import LayerShare
@@ -32,7 +33,7 @@ from dist_alexnet.training.job import Job
 from dist_alexnet.training.loop import Training
 
 RANKS, SLOW = 2, 1  # the slow one
-PLANTED_S = {"rank": 0.05, "disk": 0.1, "exchange": 0.03}  # per layer, image, exchange: far above what each takes in this network
+PLANTED_S = {"rank": 0.05, "disk": 0.4, "exchange": 0.02}  # per layer, batch, exchange: far above what each takes in this network
 PLACES = {  # where it is planted -> the largest phase of each rank
     "rank": ["rank_wait", "forward"],
     "disk": ["rank_wait", "data_wait"],
@@ -65,7 +66,7 @@ def plant(place: str, world: World) -> list[AbstractContextManager[Any]]:
         return [mock.patch.object(Channel, "exposed", slow), ddp]
     if world.rank != SLOW:
         return []
-    of, what = (LayerShare, "forward") if place == "rank" else (HealingReader, "read")
+    of, what = (LayerShare, "forward") if place == "rank" else (DaliDecoder, "_feed")
     return [mock.patch.object(of, what, slowly(place, getattr(of, what)))]
 
 
@@ -74,7 +75,7 @@ def configs() -> list[Config]:
     made = []
     for name in registry.names(registry.STRATEGIES):
         config = configure(name, model=replace(TINY, classes=4), batch=4)
-        config = replace(config, data=replace(config.data, store_size=40), train=replace(config.train, epochs=1, max_steps=3, log_every=1))
+        config = replace(config, data=replace(config.data, store_size=40), train=replace(config.train, epochs=1, max_steps=4, log_every=1))
         made += [] if refusal(config, RANKS) else [config]
     return made
 
@@ -95,6 +96,12 @@ def train_slowly(world: World, folder: Path) -> None:
                 patch.__exit__(None, None, None)
 
 
+def largest(steps: Sequence[Mapping[str, float]]) -> str:
+    """The phase that is the longest in most steps: others use the cores, too, and may hold up a rank anywhere."""
+    medians = {phase: statistics.median(step[phase] for step in steps) for phase in PHASES}
+    return max(medians, key=medians.__getitem__)
+
+
 def test_slowness_shows_where_it_is(tmp_path: Path) -> None:
     synth.write(tmp_path / "set", SynthConfig(classes=4, train=40, val=8))
     run_on_ranks(RANKS, train_slowly, tmp_path)
@@ -102,9 +109,10 @@ def test_slowness_shows_where_it_is(tmp_path: Path) -> None:
     for config in configs():
         for place, phases in PLACES.items():
             run = f"{config.strategy.name} {place}"
-            steps = [record for record in RunDirectory(tmp_path / run).records() if isinstance(record, Steps)][-1]  # without the first step
-            assert all(tuple(rank) == PHASES for rank in steps.phase_seconds_by_rank)
-            assert sum(steps.phase_seconds.values()) == pytest.approx(steps.step_seconds, rel=1e-9)
-            found[run] = [max(rank, key=rank.__getitem__) for rank in steps.phase_seconds_by_rank]
+            steps = [record for record in RunDirectory(tmp_path / run).records() if isinstance(record, Steps)][1:]  # without the first
+            for step in steps:
+                assert all(tuple(rank) == PHASES for rank in step.phase_seconds_by_rank)
+                assert sum(step.phase_seconds.values()) == pytest.approx(step.step_seconds, rel=1e-9)
+            found[run] = [largest([step.phase_seconds_by_rank[rank] for step in steps]) for rank in range(RANKS)]
             expected[run] = phases
     assert found == expected
