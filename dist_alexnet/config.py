@@ -224,7 +224,6 @@ class LaunchConfig:
     share_device: bool = False  # let several ranks use one CUDA device, talking over gloo: to show correctness, not for speed
     address: str | None = None  # ray: an existing cluster; null: RAY_ADDRESS if set, else a Ray of its own
     threads: int = 0  # CPU threads per rank; 0: the cores of its node that a rank may use, shared evenly
-    observers: list[str] = field(default_factory=list)  # entry points of the group dist_alexnet.observers that are told how a run goes
     timeout_s: int = 600  # a collective that waits longer than this has failed
 
     @property
@@ -249,3 +248,5 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     strategy: StrategyConfig = field(default_factory=StrategyConfig)
     launch: LaunchConfig = field(default_factory=LaunchConfig)
+    # Who is told how the run goes: an entry point of the group dist_alexnet.observers -> fields of its Options; null: not this one
+    observers: dict[str, Any] = field(default_factory=dict)

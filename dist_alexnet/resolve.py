@@ -62,15 +62,21 @@ def loads_torch(overrides: Sequence[str]) -> bool:
     return any(override.startswith("strategy.options.") for override in overrides)
 
 
-def parse_options(owner: str, schema: type, options: Mapping[str, Any]) -> Any:
-    """The options of a strategy as its own dataclass.
+def parse_options(owner: str, schema: type, options: Mapping[str, Any], section: str = "strategy.options") -> Any:
+    """The options of a plug-in as its own dataclass, which lies with what reads it.
+
+    Args:
+        owner: name of the plug-in.
+        schema: the dataclass.
+        options: as they were typed.
+        section: of the configuration, where they are.
 
     Raises:
         UsageError: an option that it has not, of the wrong type, or of a value that its `__post_init__` refuses.
     """
     known = ", ".join(field.name for field in fields(schema)) or "none"
-    content = typed("strategy.options", options, schema)
-    return _build(schema, content, lambda error: f"strategy.options of {owner}: {str(error).splitlines()[0]} (its options: {known})")
+    content = typed(section, options, schema)
+    return _build(schema, content, lambda error: f"{section} of {owner}: {str(error).splitlines()[0]} (its options: {known})")
 
 
 def to_yaml(config: Config, ascii_only: bool = False) -> str:

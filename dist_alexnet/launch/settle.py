@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from dist_alexnet import registry
 from dist_alexnet.config import Config, UsageError
@@ -12,6 +13,8 @@ from dist_alexnet.data.sets.open import open_data
 from dist_alexnet.data.synth import synth
 from dist_alexnet.launch.launcher import Launcher
 from dist_alexnet.resolve import parse_options
+from dist_alexnet.settings.typed import typed
+from dist_alexnet.settings.yaml_text import Plain
 
 OUTPUT_DIR = Path("runs")  # where nobody says another
 SYNTH_FOLDER = ".data"  # in the output directory, which all nodes of a cluster see
@@ -36,6 +39,26 @@ def settle_ranks(config: Config) -> Config:
             f"type {instead}--device cpu for {workers} processes on the CPU"
         )
     return replace(config, launch=replace(launch, workers=workers, device=device))
+
+
+def settle_observers(config: Config) -> Config:
+    """With those that are wanted, and all options of each.
+
+    Raises:
+        UsageError: one is not installed, or has not such an option.
+    """
+    settled = {}
+    for name, given in config.observers.items():
+        section = f"observers.{name}"
+        if (options := typed(section, _as_typed(given), dict[str, Any] | None)) is not None:
+            schema = registry.load(registry.OBSERVERS, name).Options
+            settled[name] = asdict(parse_options(name, schema, {key: _as_typed(value) for key, value in options.items()}, section))
+    return replace(config, observers=settled)
+
+
+def _as_typed(value: Any) -> Any:
+    """A word that nobody has given a meaning yet."""
+    return Plain(value) if isinstance(value, str) else value
 
 
 def settle_options(config: Config) -> Config:

@@ -7,6 +7,8 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from dist_alexnet import registry
 from dist_alexnet.config import Config, UsageError
@@ -18,11 +20,18 @@ POLL_S = 0.2
 CLOSE_WAIT_S = 5.0
 
 
-class Observer(ABC):
-    """Is told each record of a run. Register one as an entry point of the group `dist_alexnet.observers`; `launch.observers` names it."""
+@dataclass(frozen=True)
+class NoOptions:
+    """For an observer without options of its own."""
 
-    def __init__(self, config: Config, directory: RunDirectory) -> None:
-        """Before the ranks are started (UsageError: what was asked of it cannot be had, and nothing starts)."""
+
+class Observer(ABC):
+    """Is told each record of a run. The setting `observers.NAME` asks for the entry point NAME of the group `dist_alexnet.observers`."""
+
+    Options: ClassVar[type] = NoOptions  # frozen dataclass: the fields of `observers.NAME`, so that typos fail
+
+    def __init__(self, config: Config, directory: RunDirectory, options: Any) -> None:
+        """Before the ranks are started (UsageError: what was asked of it cannot be had, and nothing starts). `options`: of type Options."""
 
     @abstractmethod
     def see(self, record: Record) -> None:
@@ -77,14 +86,14 @@ class _Feed(threading.Thread):
 
 @contextmanager
 def observed(config: Config, directory: RunDirectory, say: Callable[[str], None]) -> Iterator[None]:
-    """Feed the observers that `launch.observers` names with what is written from here on, until the end of the block.
+    """Feed the observers of a settled configuration with what is written from here on, until the end of the block.
 
     Raises:
         UsageError: one of them is not installed, or cannot start.
     """
     feeds = []
     try:
-        for name in config.launch.observers:
+        for name in config.observers:
             observer = Guarded(name, _make(name, config, directory), say)
             feeds.append(_Feed(observer, Reader.from_now_on(directory.metrics)))
             feeds[-1].start()
@@ -101,10 +110,10 @@ def observed(config: Config, directory: RunDirectory, say: Callable[[str], None]
 def _make(name: str, config: Config, directory: RunDirectory) -> Observer:
     kind = registry.load(registry.OBSERVERS, name)
     try:
-        observer: Observer = kind(config, directory)
+        observer: Observer = kind(config, directory, kind.Options(**config.observers[name]))
     except UsageError:
         raise
     except Exception as error:
         told = f"{type(error).__name__}: {error}"
-        raise UsageError(f"the observer {name} does not start: {told}; mend that, or leave it out of launch.observers") from error
+        raise UsageError(f"the observer {name} does not start: {told}; mend that, or type observers.{name}=null") from error
     return observer

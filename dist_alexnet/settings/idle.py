@@ -70,14 +70,14 @@ IDLE = (
 
 # Of other commands than `train`:
 IN_EVALUATION = Idle(
-    ("model.init", "data.augment.", "data.order", "train.", "launch.observers"),
+    ("model.init", "data.augment.", "data.order", "train.", "observers."),
     lambda config: True,
     "an evaluation does not train; leave it out",
     but=("train.global_batch", "train.dtype"),
 )
 ENDS = tuple(f"train.{name}" for name in ("epochs", "max_steps", "log_every", "validate_every", "checkpoint_every", "keep_checkpoints"))
 IN_VERIFICATION = Idle(
-    ("train.schedule.", "launch.observers", *ENDS),
+    ("train.schedule.", "observers.", *ENDS),
     lambda config: True,
     "a verification compares --steps steps, over which the learning rate falls through its whole range, and tells nobody; leave it out",
 )

@@ -11,7 +11,6 @@ from itertools import chain, count
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from dist_alexnet import registry
 from dist_alexnet.checkpoints.files import list_checkpoints
 from dist_alexnet.checkpoints.resume import changes, check_resume, config_of_checkpoint, config_of_run, other_images
 from dist_alexnet.checkpoints.where_to_resume import where_to_resume
@@ -23,6 +22,7 @@ from dist_alexnet.launch.settle import (
     make_launcher,
     open_sets,
     settle_classes,
+    settle_observers,
     settle_options,
     settle_ranks,
     with_generated_classes,
@@ -92,12 +92,10 @@ def prepare(request: Request, tell: Callable[[str], None] = lambda line: None) -
     tell(f"{config.strategy.name}, {source}: loading PyTorch")
     from dist_alexnet.parallel.explain.layout import lay_out
 
-    config = settle_options(settle_ranks(config))
+    config = settle_observers(settle_options(settle_ranks(config)))
     launcher = make_launcher(config)
     lay_out(with_generated_classes(config))  # refuses what the strategy cannot do
     launcher.validate()
-    for observer in config.launch.observers:
-        registry.load(registry.OBSERVERS, observer)  # refuses what is not installed
     data, train, val = open_sets(config, request.output_dir, tell=tell)
     batch = config.train.global_batch
     if len(train) < batch:

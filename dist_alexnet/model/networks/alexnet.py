@@ -39,16 +39,16 @@ def describe(model: ModelConfig) -> tuple[Layer, ...]:
     Everybody who asks for layers asks here. The settings of another network are a subclass of `ModelConfig`, and its table is a function
     that `@describe.register` registers for that subclass.
     """
-    width = model.widths
+    widths = model.widths
     norm = (LocalResponseNorm(LRN_ALPHA[model.lrn]),) if model.lrn in LRN_ALPHA else ()
     drop = (Dropout(model.dropout),) if model.dropout else ()
     add = Builder(3, model.image_size, towers=model.towers, joining=JOINING[model.connect], weight_std=WEIGHT_STD[model.init])
-    add.conv("conv1", width.conv1, kernel=11, stride=4, then=(Relu(), *norm, MaxPool()))
-    add.conv("conv2", width.conv2, kernel=5, padding=2, bias=1.0, then=(Relu(), *norm, MaxPool()))
-    add.conv("conv3", width.conv3, kernel=3, padding=1, then=(Relu(),))
-    add.conv("conv4", width.conv4, kernel=3, padding=1, bias=1.0, then=(Relu(),))
-    add.conv("conv5", width.conv5, kernel=3, padding=1, bias=1.0, then=(Relu(), MaxPool()))
-    add.linear("fc6", width.fc6, bias=1.0, then=(Relu(), *drop))
-    add.linear("fc7", width.fc7, bias=1.0, then=(Relu(), *drop))
+    add.conv("conv1", widths.conv1, kernel=11, stride=4, then=(Relu(), *norm, MaxPool()))
+    add.conv("conv2", widths.conv2, kernel=5, padding=2, bias=1.0, then=(Relu(), *norm, MaxPool()))
+    add.conv("conv3", widths.conv3, kernel=3, padding=1, then=(Relu(),))
+    add.conv("conv4", widths.conv4, kernel=3, padding=1, bias=1.0, then=(Relu(),))
+    add.conv("conv5", widths.conv5, kernel=3, padding=1, bias=1.0, then=(Relu(), MaxPool()))
+    add.linear("fc6", widths.fc6, bias=1.0, then=(Relu(), *drop))
+    add.linear("fc7", widths.fc7, bias=1.0, then=(Relu(), *drop))
     add.linear("fc8", model.classes or 1000)
     return add.layers

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dist_alexnet import registry
-from dist_alexnet.config import Config, LaunchConfig, UsageError
+from dist_alexnet.config import Config, UsageError
 from dist_alexnet.runs import observers
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.metrics import MetricsFile
@@ -41,7 +41,7 @@ class Hangs(Keeps):
 
 
 class Starts(Keeps):
-    def __init__(self, config: Config, directory: RunDirectory) -> None:
+    def __init__(self, config: Config, directory: RunDirectory, options: object) -> None:
         raise OSError("no room")
 
 
@@ -56,7 +56,7 @@ def fixture_watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[.
         directory, told = RunDirectory(tmp_path), list[str]()
         metrics = MetricsFile(directory.metrics)
         metrics.write(Stage(doing="of an earlier attempt"))
-        with observed(Config(launch=LaunchConfig(observers=list(installed))), directory, told.append):
+        with observed(Config(observers={name: {} for name in installed}), directory, told.append):
             metrics.write(Stage(doing="training"))
             metrics.write(BadImage(step=1, image="a"))
         return Keeps.seen, told
@@ -89,9 +89,7 @@ def test_one_that_hangs_is_left(watch: Callable[..., Any], monkeypatch: pytest.M
 
 
 def test_one_that_cannot_start_is_refused_before_anything_does(watch: Callable[..., Any]) -> None:
-    with pytest.raises(
-        UsageError, match="the observer starts does not start: OSError: no room; mend that, or leave it out of launch.observers"
-    ):
+    with pytest.raises(UsageError, match="the observer starts does not start: OSError: no room; mend that, or type observers.starts=null"):
         watch(Starts)
 
 
