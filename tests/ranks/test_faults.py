@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dist_alexnet.batch import Batch
-from dist_alexnet.model import network
+from dist_alexnet.model import dropout, network
 from dist_alexnet.parallel import connected
 from dist_alexnet.parallel.exchanges import batch_to_model, exchange, gradients, overlap
 from dist_alexnet.parallel.world import World
@@ -49,8 +49,8 @@ def mask_by_local_row() -> None:
 
 def mask_by_local_unit() -> None:
     """Dropout by the unit within the rank instead of within the layer."""
-    right = network.keep_mask
-    network.keep_mask = lambda **a: right(**{**a, "units": slice(0, a["units"].stop - a["units"].start)})
+    right = dropout.keep_mask
+    dropout.keep_mask = lambda **a: right(**{**a, "units": slice(0, a["units"].stop - a["units"].start)})
 
 
 def seed_by_rank() -> None:

@@ -44,7 +44,7 @@ def verdicts_exact() -> dict[str, Verdict]:
     return dict(zip(("channel_split", "ddp"), found, strict=True))
 
 
-def testimony(world: World, options: dict[str, object], accumulation: int) -> Testimony:
+def witness(world: World, options: dict[str, object], accumulation: int) -> Testimony:
     config = configure("one_weird_trick", options, accumulation=accumulation)
     strategy = connect_strategy(config, world)
     return train_steps(strategy, generated_batches(config, strategy), STEPS)
@@ -56,6 +56,6 @@ def test_the_variable_batch_size_of_the_paper() -> None:
         assert verdict.bytes_per_step == verdict.bytes_predicted
         assert 1e-6 < verdict.weights["fc8.weight"] < 0.2
     for accumulation in (1, 2):
-        records = run_on_ranks(2, testimony, {"scheme": "b", "fc_batch": True}, accumulation)
+        records = run_on_ranks(2, witness, {"scheme": "b", "fc_batch": True}, accumulation)
         assert records[0].losses == records[1].losses
         assert torch.equal(records[0].tensors["conv1.weight"], records[1].tensors["conv1.weight"])
