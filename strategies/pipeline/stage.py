@@ -1,6 +1,6 @@
 """One stage of a pipeline: PyTorch's `PipelineStage` under its 1F1B schedule, with bytes counted and time charged."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,22 +10,11 @@ from torch.distributed.pipelining import PipelineStage, Schedule1F1B
 from torch.nn import functional
 
 from dist_alexnet.batch import Batch
-from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.network import Draw, Network
 from dist_alexnet.parallel.exchanges.exchange import Channel
 from dist_alexnet.parallel.exchanges.traffic import Direction
 
 NO_LABEL = -100  # of a row that only fills up a microbatch
-
-
-def input_shape(layers: Sequence[Layer], layer: Layer) -> tuple[int, ...]:
-    """Of what one of the layers reads, for one image: the images, or what the layer before leaves."""
-    return result_shape(layers[layer.index - 1]) if layer.index else (layer.in_channels, layer.input_size, layer.input_size)
-
-
-def result_shape(layer: Layer) -> tuple[int, ...]:
-    """Of what a layer leaves, for one image."""
-    return (layer.out_channels,) if layer.kind == "linear" else (layer.out_channels, layer.result_size, layer.result_size)
 
 
 class Stage(nn.Module):

@@ -22,7 +22,7 @@ from dist_alexnet.parallel.exchanges.exchange import Exchange
 from dist_alexnet.parallel.placement import Owner, Placement
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.tables import DTYPES
-from strategies.pipeline.stage import Stage, input_shape, result_shape
+from strategies.pipeline.stage import Stage
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Pipeline(Strategy):
         if self.world.world_size == 1:
             return network
         reader = self.stages[stage + 1][0].name if not self.speaks_for_its_rows else ""
-        shapes = input_shape(self.layers, self.own_layers[0]), result_shape(self.own_layers[-1])
+        shapes = self.own_layers[0].input_shape, self.own_layers[-1].result_shape
         names = self.own_layers[0].name, reader
         return Stage(network, names, shapes, self.microbatches, rows, self.channel("stage"), self.draw)
 
@@ -136,7 +136,7 @@ class Pipeline(Strategy):
         """Scores of all classes on the last stage."""
         channel, x = self.channel("stage"), images
         if channel.rank > 0:
-            x = images.new_empty((len(images), *input_shape(self.layers, self.own_layers[0])))
+            x = images.new_empty((len(images), *self.own_layers[0].input_shape))
             channel.swap("predict", "forward", {}, {channel.rank - 1: x})
         y: Tensor = network(x).contiguous()  # channels-last, as convolutions leave it, does not travel
         if channel.rank < channel.size - 1:
