@@ -107,7 +107,7 @@ class Training:
                 self.progress.position += train.global_batch
                 if self._stop or self._report_due() or self._save_due():
                     self._settle()
-                clock.end_step()
+                self.meter.step()
                 self.pace.step(time.perf_counter() - started)
                 self._after_step(lr)
 

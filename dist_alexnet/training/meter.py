@@ -1,10 +1,10 @@
 """Adds up what the steps of a run cost on all of its ranks: loss, seconds per phase and exchange, bytes."""
 
 import bisect
-import math
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from dist_alexnet.telemetry.waiting import pack, split_waiting, unpack
 
 # Upper bounds in seconds, those of Prometheus with room on both sides: a step of the paper's batch takes seconds on a CPU.
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0)
+KEPT_STEPS = 200  # times of steps that a rank keeps before it tells them: however rare reports are, it takes no more memory
 
 
 class Gathers(Protocol):
@@ -24,6 +25,35 @@ class Gathers(Protocol):
 
     def gather(self, value: Any) -> list[Any]:
         """Every rank's value, by rank, as it comes out of JSON."""
+
+
+@dataclass
+class _Sums:
+    """Of some steps, on all ranks."""
+
+    phases: list[dict[str, float]]  # seconds by rank
+    steps: int = 0
+    traffic: Traffic = field(default_factory=Traffic)
+    exposed: dict[str, float] = field(default_factory=dict)  # seconds by exchange, over ranks
+    histogram: dict[int, int] = field(default_factory=dict)  # place among the bounds -> steps
+
+    @staticmethod
+    def none(ranks: int) -> "_Sums":
+        return _Sums([dict.fromkeys(PHASES, 0.0) for _ in range(ranks)])
+
+    def add(self, ranks: Sequence[Sequence[StepTime]], traffics: Iterable[Traffic]) -> None:
+        """More steps, the same on each rank."""
+        self.steps += len(ranks[0])
+        self.traffic = self.traffic.merge(traffics)
+        for phases, steps in zip(self.phases, ranks, strict=True):
+            for step in steps:
+                for phase, seconds in step.phases.items():
+                    phases[phase] += seconds
+                for exchange, seconds in step.exposed.items():
+                    self.exposed[exchange.name] = self.exposed.get(exchange.name, 0.0) + seconds
+        for step in ranks[0]:
+            place = bisect.bisect_left(BOUNDS, sum(step.phases.values()))
+            self.histogram[place] = self.histogram.get(place, 0) + 1
 
 
 class Meter:
@@ -35,40 +65,37 @@ class Meter:
         self._batch = strategy.config.train.global_batch
         self._losses: list[float] = []
         self._last_loss: float | None = None
-        self._last_steps = self._steps = 0
-        self._seconds = [dict.fromkeys(PHASES, 0.0) for _ in range(strategy.world.world_size)]  # since the start
+        self._last_steps = self._pending = 0
+        self._since, self._total = (_Sums.none(strategy.world.world_size) for _ in range(2))
         self._bytes_per_step: dict[str, dict[str, float]] = {}
 
     def loss(self, loss: float) -> None:
         """Note the loss of a step."""
         self._losses.append(loss)
 
+    def step(self) -> None:
+        """Note the end of a step."""
+        self._strategy.clock.end_step()
+        self._pending += 1
+        if self._pending >= KEPT_STEPS:
+            self._collect()
+
     def take(self) -> dict[str, Any]:
-        """Numbers of the steps that have ended since the last call, by the names of `Steps` in records.py, and reset them."""
-        mine = {"steps": pack(self._strategy.clock.take()), "traffic": self._strategy.traffic.exact()}
-        self._strategy.traffic.clear()
-        with self._strategy.clock("communication", "report"):  # in the time of the next step
-            told = self._ranks.gather(mine)
-        ranks = [unpack(each["steps"]) for each in told]
-        split_waiting(ranks)
-        steps = len(ranks[0])
-        everything = Traffic().merge(Traffic.from_exact(each["traffic"]) for each in told)
-        self._bytes_per_step = everything.as_dict(scale=max(steps, 1))
+        """Numbers of the steps since the last call, by the names of `Steps` in records.py, and reset them."""
+        self._collect()
+        since, self._since = self._since, _Sums.none(len(self._since.phases))
+        self._bytes_per_step = since.traffic.as_dict(scale=max(since.steps, 1))
         self._last_steps, self._losses, losses = len(self._losses), [], self._losses
         self._last_loss = fmean(losses) if losses else None
-        phases = [{phase: math.fsum(step.phases[phase] for step in rank) for phase in PHASES} for rank in ranks]
-        self._steps += steps
-        for total, rank in zip(self._seconds, phases, strict=True):
-            for phase, seconds in rank.items():
-                total[phase] += seconds
+        names = [*map(str, BOUNDS), "inf"]
         return {
             "loss": self._last_loss,
-            "steps": steps,
-            "images": steps * self._batch,
-            **self._costs(steps, phases),
-            "exposed_seconds": _exposed(ranks),
+            "steps": since.steps,
+            "images": since.steps * self._batch,
+            **self._costs(since),
+            "exposed_seconds": {name: of / max(since.steps * len(since.phases), 1) for name, of in since.exposed.items()},
             "exchange_bytes_per_step": self._bytes_per_step,
-            "step_histogram": _histogram(ranks[0]),
+            "step_histogram": {names[place]: steps for place, steps in sorted(since.histogram.items())},
         }
 
     def forget(self) -> None:
@@ -81,42 +108,37 @@ class Meter:
         return {
             "final_loss": self._last_loss,
             "final_loss_steps": self._last_steps,  # it is their mean
-            **self._costs(self._steps, self._seconds),
+            **self._costs(self._total),
             "exchange_bytes_per_step": self._bytes_per_step,
             "peak_memory_bytes": max(self._ranks.gather(_peak_memory_bytes(self._strategy.world.device))),
         }
 
-    def _costs(self, steps: int, phases: Sequence[dict[str, float]]) -> dict[str, Any]:
-        """From the seconds of so many steps, by rank."""
-        images, seconds = steps * self._batch, fmean(sum(rank.values()) for rank in phases)
-        computing = seconds - max(rank["data_wait"] for rank in phases)
+    def _collect(self) -> None:
+        """Hear from all ranks of the steps that have ended since the last time."""
+        mine = {"steps": pack(self._strategy.clock.take()), "traffic": self._strategy.traffic.exact()}
+        self._strategy.traffic.clear()
+        self._pending = 0
+        with self._strategy.clock("communication", "report"):  # in the time of the next step
+            told = self._ranks.gather(mine)
+        ranks = [unpack(each["steps"]) for each in told]
+        split_waiting(ranks)
+        for sums in (self._since, self._total):
+            sums.add(ranks, [Traffic.from_exact(each["traffic"]) for each in told])
+
+    def _costs(self, sums: _Sums) -> dict[str, Any]:
+        steps, images = max(sums.steps, 1), sums.steps * self._batch
+        seconds = fmean(sum(rank.values()) for rank in sums.phases)
+        computing = seconds - max(rank["data_wait"] for rank in sums.phases)
         total = images / seconds if seconds > 0 else None
-        by_rank = [{phase: of / max(steps, 1) for phase, of in rank.items()} for rank in phases]
+        by_rank = [{phase: of / steps for phase, of in rank.items()} for rank in sums.phases]
         return {
             "total_ips": total,
-            "compute_ips": images / computing if steps and computing > 0 else None,
+            "compute_ips": images / computing if images and computing > 0 else None,
             "seconds_per_epoch": self._epoch_images / total if total else None,
-            "step_seconds": seconds / max(steps, 1),
+            "step_seconds": seconds / steps,
             "phase_seconds": {phase: fmean(rank[phase] for rank in by_rank) for phase in PHASES},
             "phase_seconds_by_rank": by_rank,
         }
-
-
-def _exposed(ranks: Sequence[Sequence[StepTime]]) -> dict[str, float]:
-    """Mean seconds of communication by exchange, over ranks and steps."""
-    seconds: dict[str, float] = {}
-    for step in (step for rank in ranks for step in rank):
-        for exchange, exposed in step.exposed.items():
-            seconds[exchange.name] = seconds.get(exchange.name, 0.0) + exposed
-    return {name: of / max(sum(map(len, ranks)), 1) for name, of in seconds.items()}
-
-
-def _histogram(steps: Sequence[StepTime]) -> dict[str, int]:
-    """Upper bound -> steps between it and the bound before; those without a step are left out."""
-    names, counts = [*map(str, BOUNDS), "inf"], dict[str, int]()
-    for place in sorted(bisect.bisect_left(BOUNDS, sum(step.phases.values())) for step in steps):
-        counts[names[place]] = counts.get(names[place], 0) + 1
-    return counts
 
 
 def _peak_memory_bytes(device: torch.device) -> int:

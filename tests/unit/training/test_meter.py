@@ -6,7 +6,7 @@ from dist_alexnet.config import Config, StrategyConfig, TrainConfig
 from dist_alexnet.parallel.world import World
 from dist_alexnet.telemetry.clock import PHASES, Clock, StepTime
 from dist_alexnet.telemetry.waiting import pack
-from dist_alexnet.training.meter import Meter
+from dist_alexnet.training.meter import KEPT_STEPS, Meter
 from strategies.ddp.strategy import Ddp
 
 
@@ -69,3 +69,13 @@ def test_where_there_was_no_step_there_is_no_rate() -> None:
 def test_a_bound_belongs_to_what_it_bounds_and_the_rest_is_infinite() -> None:
     steps = [time(forward=seconds) for seconds in (0.25, 0.2500001, 1000.0, 0.0001)]
     assert meter(steps, steps).take()["step_histogram"] == {"0.001": 1, "0.25": 1, "0.5": 1, "inf": 1}
+
+
+def test_times_of_steps_are_told_before_they_fill_the_memory() -> None:
+    steps = [time(forward=1.0)] * 3
+    measures = meter(steps, steps)
+    for _ in range(2 * KEPT_STEPS + 1):
+        measures.step()
+    assert measures._strategy.clock._steps != [], "the last one"
+    report = measures.take()
+    assert (report["steps"], report["step_histogram"], report["step_seconds"]) == (9, {"1.0": 9}, 1.0)
