@@ -8,7 +8,7 @@ kinds tried).
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -35,10 +35,10 @@ def flaw(content: npt.NDArray[np.uint8], side: int | None = None) -> str | None:
         side: pixels, of a square; None: it may be of any size.
     """
     if content[:2].tobytes() == JPEG:
-        header = _jpeg_header(content)
-        if header is None:
+        segments = _segments(content.data)
+        if START_OF_SCAN not in segments:
             return "it does not decode"
-        if END in content[-TAIL:].tobytes() and (size := _sound_size(header)):
+        if END in content[-TAIL:].tobytes() and (size := _sound_size(content[: segments[START_OF_SCAN][1]].tobytes(), segments)):
             return _wrong_size(size, side)
     if content[:8].tobytes() == PNG and side is None and _has_sound_chunks(content):
         return None
@@ -77,51 +77,52 @@ def _wrong_size(size: tuple[int, int], side: int | None) -> str | None:
     return None if side is None or size == (side, side) else f"it has {size[0]} x {size[1]} pixels, not {side} x {side}"
 
 
-def _segments(jpeg: npt.NDArray[np.uint8] | bytes) -> Iterator[tuple[int, int, int]]:
-    """Marker, start and end of all before the compressed data, whose own segment is the last; less where anything else comes first."""
-    end, marker = 2, 0
-    while marker != START_OF_SCAN and end + 4 <= len(jpeg) and jpeg[end] == 0xFF:
-        start, marker = end, int(jpeg[end + 1])
+def _segments(jpeg: memoryview) -> dict[int, tuple[int, int]]:
+    """Marker -> start and end of the segments before the compressed data, whose own is the last; less where anything else comes first."""
+    found: dict[int, tuple[int, int]] = {}
+    end, marker, size = 2, 0, len(jpeg)
+    while marker != START_OF_SCAN and end + 4 <= size and jpeg[end] == 0xFF:
+        start, marker = end, jpeg[end + 1]
         if marker == 0xFF:  # fills
             end += 1
             continue
-        length = 256 * int(jpeg[start + 2]) + int(jpeg[start + 3])
+        length = 256 * jpeg[start + 2] + jpeg[start + 3]
         if length < 2 or not marker:
-            return
+            break
         end += 2 + length
-        yield marker, start, end
+        found[marker] = start, end
+    return found
 
 
-def _jpeg_header(jpeg: npt.NDArray[np.uint8]) -> bytes | None:
-    """Everything before the compressed data; None: there is no such place."""
-    return next((jpeg[:end].tobytes() for marker, _, end in _segments(jpeg) if marker == START_OF_SCAN), None)
+def _sound_size(header: bytes, segments: Mapping[int, tuple[int, int]]) -> tuple[int, int] | None:
+    """Width and height of the image of one scan that this header of a JPEG describes; None: it describes none, or one of several scans.
 
-
-@lru_cache(maxsize=16)  # prepared squares share one; that of a photograph takes 50 us
-def _sound_size(header: bytes) -> tuple[int, int] | None:
-    """Width and height of the image of one scan that this header of a JPEG describes, seen by decoding a small one without data.
-
-    None: it describes none, or one of several scans, each of which brings its own tables.
+    An image of several scans may bring other tables with each of them.
     """
-    starts = {marker: start for marker, start, _ in _segments(header)}
-    frame = next((starts[marker] for marker in ONE_SCAN if marker in starts), None)
+    frame = next((segments[marker][0] for marker in ONE_SCAN if marker in segments), None)
     if frame is None:
         return None
-    in_all, in_first_scan = (header[start : start + 1] for start in (frame + 9, starts[START_OF_SCAN] + 4))  # components
+    in_all, in_first_scan = (header[start : start + 1] for start in (frame + 9, segments[START_OF_SCAN][0] + 4))  # components
     if in_all != in_first_scan:
         return None
     place = frame + 5
     height, width = (int.from_bytes(header[start : start + 2], "big") for start in (place, place + 2))
     if height in COMMON and width in COMMON:
         header = header[:place] + TRIAL + header[place + 4 :]
+    return (width, height) if _decodes(header) else None
+
+
+@lru_cache(maxsize=64)  # that of a photograph takes 50 us, and those of one program differ in the size of the image alone
+def _decodes(header: bytes) -> bool:
+    """Seen by decoding an image of this header without data."""
     try:
         with Image.open(io.BytesIO(header + END), formats=("JPEG",)) as photograph:
             if max(photograph.size) not in COMMON:
                 photograph.draft(None, (1, 1))  # an eighth of it is enough
             photograph.load()
     except Exception:  # as above
-        return None
-    return width, height
+        return False
+    return True
 
 
 def _has_sound_chunks(png: npt.NDArray[np.uint8]) -> bool:
