@@ -9,7 +9,6 @@ from dist_alexnet import registry
 from dist_alexnet.config import Config, UsageError
 from dist_alexnet.data.images import ImageSet, check_sizes
 from dist_alexnet.data.load.crops import Crops
-from dist_alexnet.data.sets.open import open_data
 from dist_alexnet.data.synth import synth
 from dist_alexnet.launch.launcher import Launcher
 from dist_alexnet.resolve import parse_options
@@ -86,6 +85,8 @@ def open_sets(
     Raises:
         UsageError: they cannot be opened, or not be written; in the second case says to type `instead`.
     """
+    from dist_alexnet.data.sets.open import open_data  # here: pyarrow takes a tenth of a second, in which nothing has been said yet
+
     if config.data.path is None:
         settings = config.data.synth
         folder = output_dir / SYNTH_FOLDER / "synth-{classes}-{train}-{val}-{seed}".format(**asdict(settings))
