@@ -4,6 +4,7 @@ They live in the driver's process, so they see a run whole, whichever ranks die 
 """
 
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -101,8 +102,9 @@ def observed(config: Config, directory: RunDirectory, say: Callable[[str], None]
     finally:
         for feed in feeds:
             feed.over.set()
+        until = time.monotonic() + CLOSE_WAIT_S
         for feed in feeds:
-            feed.join(CLOSE_WAIT_S)
+            feed.join(max(0.0, until - time.monotonic()))
             if feed.is_alive():
                 say(f"the observer {feed.observer.name} is not done after {CLOSE_WAIT_S:.0f} s, and is left")
 
