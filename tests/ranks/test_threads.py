@@ -40,7 +40,7 @@ def watched(job):
 
     after_step, begun = loop.Training._after_step, []
 
-    def watching(self, stop, lr):
+    def watching(self, lr):
         if self.progress.step == WARM_UP:
             begun.append((time.perf_counter(), compute_seconds()))
         if self.progress.step == STEPS:
@@ -54,7 +54,7 @@ def watched(job):
                 "cpu_over_wall": sum(busy.values()) / wall,
             }
             (self.job.directory.path / f"threads_{self.strategy.world.rank}.json").write_text(json.dumps(report))
-        after_step(self, stop, lr)
+        after_step(self, lr)
 
     loop.Training._after_step = watching
     train_rank(job)
