@@ -1,6 +1,7 @@
 """Slowness that is planted in a rank, in its disk or in the exchanges: each shows in the phase where it belongs, on every rank.
 
-Under every strategy that serves two ranks. No time is asserted, but which phase is the largest.
+Under every strategy that serves two ranks; a disk is slow under all of them alike, so it is under one. No time is asserted, but which phase
+is the largest.
 """
 
 import statistics
@@ -80,20 +81,25 @@ def configs() -> list[Config]:
     return made
 
 
+def cases() -> list[tuple[Config, str]]:
+    """What is trained, and where slowness is planted."""
+    every = configs()
+    return [(config, place) for config in every for place in PLACES if place != "disk" or config == every[0]]
+
+
 def train_slowly(world: World, folder: Path) -> None:
-    for config in configs():
-        for place in PLACES:
-            directory = RunDirectory(folder / f"{config.strategy.name} {place}")
-            directory.create()
-            strategy = connect_strategy(config, world)
-            metrics = MetricsFile(directory.metrics if world.rank == 0 else None)
-            training = Training(Job(config, directory, folder / "set"), strategy, metrics)
-            patches = plant(place, world)
-            for patch in patches:
-                patch.__enter__()
-            training.run()
-            for patch in patches:
-                patch.__exit__(None, None, None)
+    for config, place in cases():
+        directory = RunDirectory(folder / f"{config.strategy.name} {place}")
+        directory.create()
+        strategy = connect_strategy(config, world)
+        metrics = MetricsFile(directory.metrics if world.rank == 0 else None)
+        training = Training(Job(config, directory, folder / "set"), strategy, metrics)
+        patches = plant(place, world)
+        for patch in patches:
+            patch.__enter__()
+        training.run()
+        for patch in patches:
+            patch.__exit__(None, None, None)
 
 
 def largest(steps: Sequence[Mapping[str, float]]) -> str:
@@ -106,13 +112,12 @@ def test_slowness_shows_where_it_is(tmp_path: Path) -> None:
     synth.write(tmp_path / "set", SynthConfig(classes=4, train=40, val=8))
     run_on_ranks(RANKS, train_slowly, tmp_path)
     found, expected = {}, {}
-    for config in configs():
-        for place, phases in PLACES.items():
-            run = f"{config.strategy.name} {place}"
-            steps = [record for record in RunDirectory(tmp_path / run).records() if isinstance(record, Steps)][1:]  # without the first
-            for step in steps:
-                assert all(tuple(rank) == PHASES for rank in step.phase_seconds_by_rank)
-                assert sum(step.phase_seconds.values()) == pytest.approx(step.step_seconds, rel=1e-9)
-            found[run] = [largest([step.phase_seconds_by_rank[rank] for step in steps]) for rank in range(RANKS)]
-            expected[run] = phases
+    for config, place in cases():
+        run = f"{config.strategy.name} {place}"
+        steps = [record for record in RunDirectory(tmp_path / run).records() if isinstance(record, Steps)][1:]  # without the first
+        for step in steps:
+            assert all(tuple(rank) == PHASES for rank in step.phase_seconds_by_rank)
+            assert sum(step.phase_seconds.values()) == pytest.approx(step.step_seconds, rel=1e-9)
+        found[run] = [largest([step.phase_seconds_by_rank[rank] for step in steps]) for rank in range(RANKS)]
+        expected[run] = PLACES[place]
     assert found == expected
