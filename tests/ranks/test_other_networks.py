@@ -65,12 +65,11 @@ def test_the_normalisation_counts() -> None:
 def test_checkpoints_have_what_an_operation_brings(tmp_path: Path) -> None:
     single = {"single": configure("single", model=SCALED)}
     run_on_ranks(1, save_checkpoints, tmp_path, single)
-    for ranks in (2, 3):
-        named = {f"{ranks}-{number}": config for number, config in enumerate(cases(SCALED, ranks))}
-        run_on_ranks(ranks, save_checkpoints, tmp_path, named)
-        assert not any(run_on_ranks(ranks, wrong_tensors, [tmp_path / "single" / "step-00000007"], list(named.values())))
-        folders = [tmp_path / each / "step-00000007" for each in named]
-        assert run_on_ranks(1, wrong_tensors, folders, list(single.values())) == [[]]
+    named = {f"2-{number}": config for number, config in enumerate(cases(SCALED, 2))}
+    run_on_ranks(2, save_checkpoints, tmp_path, named)
+    assert not any(run_on_ranks(2, wrong_tensors, [tmp_path / "single" / "step-00000007"], list(named.values())))
+    folders = [tmp_path / each / "step-00000007" for each in named]
+    assert run_on_ranks(1, wrong_tensors, folders, list(single.values())) == [[]]
     assert (tmp_path / "2-0" / "step-00000007").is_dir()
 
 

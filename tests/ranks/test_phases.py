@@ -34,7 +34,7 @@ from dist_alexnet.training.job import Job
 from dist_alexnet.training.loop import Training
 
 RANKS, SLOW = 2, 1  # the slow one
-PLANTED_S = {"rank": 0.05, "disk": 0.4, "exchange": 0.02}  # per layer, batch, exchange: far above what each takes in this network
+PLANTED_S = {"rank": 0.03, "disk": 0.4, "exchange": 0.012}  # per layer, batch, exchange: far above what each takes in this network
 PLACES = {  # where it is planted -> the largest phase of each rank
     "rank": ["rank_wait", "forward"],
     "disk": ["rank_wait", "data_wait"],
