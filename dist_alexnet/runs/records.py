@@ -65,6 +65,8 @@ class Steps(Record):
     step_seconds: float  # mean
     phase_seconds: Mapping[str, float]  # mean over ranks and steps; they add up to step_seconds
     phase_seconds_by_rank: list[Mapping[str, float]] = field(default_factory=list)
+    cpu_seconds_by_rank: list[float] = field(default_factory=list)  # of all threads; mean per step
+    peak_memory_bytes_by_rank: list[int] = field(default_factory=list)  # most that each ever held
     exposed_seconds: Mapping[str, float] = field(default_factory=dict)  # of communication, by exchange; mean over ranks and steps
     exchange_bytes_per_step: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # by exchange and pass, over all ranks
     step_histogram: Mapping[str, int] = field(default_factory=dict)  # upper bound in seconds -> steps that took so long; "inf": the rest

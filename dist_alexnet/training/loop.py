@@ -95,7 +95,7 @@ class Training:
             self._save()
         batches = self.train_loader.train_batches(train.global_batch, strategy.rows(train.global_batch), self.progress.position)
         with closing(batches):
-            clock.restart()
+            self.meter.skip()
             while not self._finished():
                 started = time.perf_counter()
                 with clock("data_wait"):
@@ -214,7 +214,7 @@ class Training:
         if self.strategy.world.rank == 0:
             size = sum(file.stat().st_size for file in path.iterdir())
         self.metrics.write(CheckpointSaved(step=self.progress.step, path=path.name, seconds=seconds, bytes=size))
-        self.strategy.clock.restart()
+        self.meter.skip()
 
     def _state(self) -> TrainingState:
         validation = self.progress.validation

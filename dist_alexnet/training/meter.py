@@ -3,6 +3,7 @@
 import bisect
 import resource
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
@@ -36,14 +37,16 @@ class _Sums:
     traffic: Traffic = field(default_factory=Traffic)
     exposed: dict[str, float] = field(default_factory=dict)  # seconds by exchange, over ranks
     histogram: dict[int, int] = field(default_factory=dict)  # place among the bounds -> steps
+    cpu: list[float] = field(default_factory=list)  # seconds by rank, of all threads
 
     @staticmethod
     def none(ranks: int) -> "_Sums":
-        return _Sums([dict.fromkeys(PHASES, 0.0) for _ in range(ranks)])
+        return _Sums([dict.fromkeys(PHASES, 0.0) for _ in range(ranks)], cpu=[0.0] * ranks)
 
-    def add(self, ranks: Sequence[Sequence[StepTime]], traffics: Iterable[Traffic]) -> None:
+    def add(self, ranks: Sequence[Sequence[StepTime]], traffics: Iterable[Traffic], cpu: Sequence[float]) -> None:
         """More steps, the same on each rank."""
         self.steps += len(ranks[0])
+        self.cpu = [sum(both) for both in zip(self.cpu, cpu, strict=True)]
         self.traffic = self.traffic.merge(traffics)
         for phases, steps in zip(self.phases, ranks, strict=True):
             for step in steps:
@@ -68,6 +71,8 @@ class Meter:
         self._last_steps = self._pending = 0
         self._since, self._total = (_Sums.none(strategy.world.world_size) for _ in range(2))
         self._bytes_per_step: dict[str, dict[str, float]] = {}
+        self._cpu, self._cpu_mark = 0.0, time.process_time()
+        self._peaks: list[int] = []  # by rank
 
     def loss(self, loss: float) -> None:
         """Note the loss of a step."""
@@ -76,6 +81,8 @@ class Meter:
     def step(self) -> None:
         """Note the end of a step."""
         self._strategy.clock.end_step()
+        now = time.process_time()
+        self._cpu, self._cpu_mark = self._cpu + now - self._cpu_mark, now
         self._pending += 1
         if self._pending >= KEPT_STEPS:
             self._collect()
@@ -93,14 +100,21 @@ class Meter:
             "steps": since.steps,
             "images": since.steps * self._batch,
             **self._costs(since),
+            "cpu_seconds_by_rank": [seconds / max(since.steps, 1) for seconds in since.cpu],
+            "peak_memory_bytes_by_rank": self._peaks,
             "exposed_seconds": {name: of / max(since.steps * len(since.phases), 1) for name, of in since.exposed.items()},
             "exchange_bytes_per_step": self._bytes_per_step,
             "step_histogram": {names[place]: steps for place, steps in sorted(since.histogram.items())},
         }
 
-    def forget(self) -> None:
-        """Drop what has passed since the last step: it was no training."""
+    def skip(self) -> None:
+        """Drop the time since the last step: it was no training."""
         self._strategy.clock.restart()
+        self._cpu_mark = time.process_time()
+
+    def forget(self) -> None:
+        """Drop the time since the last step, and what was sent."""
+        self.skip()
         self._strategy.traffic.clear()
 
     def totals(self) -> dict[str, Any]:
@@ -110,20 +124,26 @@ class Meter:
             "final_loss_steps": self._last_steps,  # it is their mean
             **self._costs(self._total),
             "exchange_bytes_per_step": self._bytes_per_step,
-            "peak_memory_bytes": max(self._ranks.gather(_peak_memory_bytes(self._strategy.world.device))),
+            "peak_memory_bytes": max(self._ranks.gather(peak_memory_bytes(self._strategy.world.device))),
         }
 
     def _collect(self) -> None:
         """Hear from all ranks of the steps that have ended since the last time."""
-        mine = {"steps": pack(self._strategy.clock.take()), "traffic": self._strategy.traffic.exact()}
+        mine = {
+            "steps": pack(self._strategy.clock.take()),
+            "traffic": self._strategy.traffic.exact(),
+            "cpu": self._cpu,
+            "peak": peak_memory_bytes(self._strategy.world.device),
+        }
         self._strategy.traffic.clear()
-        self._pending = 0
+        self._pending, self._cpu = 0, 0.0
         with self._strategy.clock("communication", "report"):  # in the time of the next step
             told = self._ranks.gather(mine)
         ranks = [unpack(each["steps"]) for each in told]
         split_waiting(ranks)
         for sums in (self._since, self._total):
-            sums.add(ranks, [Traffic.from_exact(each["traffic"]) for each in told])
+            sums.add(ranks, [Traffic.from_exact(each["traffic"]) for each in told], [each["cpu"] for each in told])
+        self._peaks = [each["peak"] for each in told]
 
     def _costs(self, sums: _Sums) -> dict[str, Any]:
         steps, images = max(sums.steps, 1), sums.steps * self._batch
@@ -141,7 +161,7 @@ class Meter:
         }
 
 
-def _peak_memory_bytes(device: torch.device) -> int:
+def peak_memory_bytes(device: torch.device) -> int:
     """Most memory that this rank ever held: of the device, or resident in the host's memory."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)

@@ -1,5 +1,6 @@
 """What a report says of the steps since the one before, from times that are set by hand."""
 
+from time import process_time
 from typing import Any
 
 from dist_alexnet.config import Config, StrategyConfig, TrainConfig
@@ -23,7 +24,7 @@ class Other:
     def gather(self, value: Any) -> list[Any]:
         if not isinstance(value, dict):
             return [value, value + 1]
-        return [value, {"steps": pack(self.steps), "traffic": {"gradients": {"backward": "7/2"}}}]
+        return [value, {"steps": pack(self.steps), "traffic": {"gradients": {"backward": "7/2"}}, "cpu": 6.0, "peak": 1000}]
 
 
 def meter(steps: list[StepTime], others: list[StepTime]) -> Meter:
@@ -53,6 +54,8 @@ def test_a_report_adds_up() -> None:
     assert report["seconds_per_epoch"] == 40
     assert report["step_histogram"] == {"5.0": 2}
     assert report["exchange_bytes_per_step"] == {"gradients": {"backward": 3.25}}
+    assert report["cpu_seconds_by_rank"] == [0.0, 3.0]
+    assert report["peak_memory_bytes_by_rank"][1] == 1000 < report["peak_memory_bytes_by_rank"][0]
     totals = measures.totals()
     assert totals["phase_seconds"] == report["phase_seconds"]
     assert (totals["final_loss"], totals["final_loss_steps"]) == (3.0, 2)
@@ -69,6 +72,24 @@ def test_where_there_was_no_step_there_is_no_rate() -> None:
 def test_a_bound_belongs_to_what_it_bounds_and_the_rest_is_infinite() -> None:
     steps = [time(forward=seconds) for seconds in (0.25, 0.2500001, 1000.0, 0.0001)]
     assert meter(steps, steps).take()["step_histogram"] == {"0.001": 1, "0.25": 1, "0.5": 1, "inf": 1}
+
+
+def test_what_a_process_does_between_two_steps_is_not_of_them() -> None:
+    measures = meter([], [])
+    _compute()
+    measures.skip()
+    measures.step()
+    spared = measures._cpu
+    _compute()
+    measures.step()
+    assert spared < measures._cpu
+
+
+def _compute() -> None:
+    """For 20 ms of this process's time."""
+    until = process_time() + 0.02
+    while process_time() < until:
+        pass
 
 
 def test_times_of_steps_are_told_before_they_fill_the_memory() -> None:

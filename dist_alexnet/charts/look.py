@@ -1,0 +1,52 @@
+"""What all charts have in common: their colours, and their frame."""
+
+from collections.abc import Iterable
+from typing import Any
+
+# Okabe and Ito's, which people who see few colours tell apart too, then their darker neighbours.
+COLOURS = (
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#cc79a7",
+    "#56b4e9",
+    "#d55e00",
+    "#7a7a00",
+    "#5b4b9a",
+    "#00504a",
+    "#7f3c00",
+    "#8c2d5e",
+    "#4d4d4d",
+)
+PHASE_COLOURS = {
+    "data_wait": "#e69f00",
+    "h2d": "#f0c66d",
+    "forward": "#0072b2",
+    "backward": "#56b4e9",
+    "optimizer": "#009e73",
+    "communication": "#d55e00",
+    "rank_wait": "#cc79a7",
+    "other": "#b0b7c0",
+}
+FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, 'DejaVu Sans', sans-serif"
+
+
+def colours(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each name, in their order, so that whatever has one name has one colour on a whole page."""
+    return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(dict.fromkeys(names))}
+
+
+def frame(title: str, x: str = "", y: str = "", **more: Any) -> dict[str, Any]:
+    """The layout of a chart, for plotly: title and axes with their units."""
+    return {
+        "title": {"text": title, "font": {"size": 15}},
+        "font": {"family": FONT, "size": 12, "color": "#24292f"},
+        "xaxis": {"title": {"text": x}, "gridcolor": "#e4e8ed", "zerolinecolor": "#c4cad2"},
+        "yaxis": {"title": {"text": y}, "gridcolor": "#e4e8ed", "zerolinecolor": "#c4cad2", "rangemode": "tozero"},
+        "plot_bgcolor": "white",
+        "paper_bgcolor": "white",
+        "margin": {"l": 60, "r": 20, "t": 50, "b": 50},
+        "legend": {"orientation": "h", "y": -0.2},
+        "hoverlabel": {"namelength": -1},
+        **more,
+    }
