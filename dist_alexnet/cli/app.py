@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from dist_alexnet import __version__
-from dist_alexnet.cli import config, data, evaluate, explain, train, verify
+from dist_alexnet.cli import compare, config, evaluate, explain, train, verify
+from dist_alexnet.cli.data import app as data
 from dist_alexnet.cli.plug_ins import Commands
 from dist_alexnet.cli.screen import output
 from dist_alexnet.cli.screen.shown import shown
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("verify")(verify.verify)
+app.command("compare")(compare.compare)
 app.command("explain")(explain.explain)
 app.add_typer(data.app, name="data")
 app.add_typer(config.app, name="config")

@@ -55,7 +55,7 @@ class Connected(Tables, ABC):
     @final
     def world_channel(self) -> Channel:
         """This rank's place among all."""
-        return Channel(None, self.world.rank, self.world.world_size, self.traffic, self.clock)
+        return Channel(self.world.group, self.world.rank, self.world.world_size, self.traffic, self.clock)
 
     @final
     def share(self, layer: Layer) -> Share:

@@ -90,13 +90,18 @@ def wire_bytes(wire: Wire, tables: Stated) -> int:
     return WIRE_DTYPES[wire].itemsize if wire in WIRE_DTYPES else tables.item_bytes
 
 
+def gradient_axes(tables: Stated, layer: Layer) -> tuple[str, ...]:
+    """Mesh axes over whose ranks the gradient of a layer is added up: they share rows, and each has the layer whole."""
+    placed = tables.placement(layer)
+    shared = (axis for axis in tables.row_axes if tables.mesh.get(axis, 1) > 1)
+    return tuple(axis for axis in shared if isinstance(placed.get(axis, Replicate()), Replicate))
+
+
 def _gradients(tables: Stated) -> Iterator[Collective]:
     """Of each layer over those of the row axes on which it is replicated."""
     held: dict[tuple[str, ...], int] = {}
     for layer in tables.layers:
-        placed = tables.placement(layer)
-        shared = (axis for axis in tables.row_axes if tables.mesh.get(axis, 1) > 1)
-        axes = tuple(axis for axis in shared if isinstance(placed.get(axis, Replicate()), Replicate))
+        axes = gradient_axes(tables, layer)
         held[axes] = held.get(axes, 0) + layer.parameters // layer.out_channels * length(tables.outputs(layer))
     for axes, elements in held.items():
         ranks = 1

@@ -3,7 +3,8 @@
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 
@@ -16,6 +17,7 @@ class World:
     world_size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     nodes: tuple[str, ...] = ()  # name of the node of each rank; empty where no process has asked
+    group: Any = field(default=None, compare=False)  # the process group of these ranks, where more than these were started
 
     @staticmethod
     def from_environment(device: str, share_device: bool = False) -> "World":
@@ -34,6 +36,10 @@ class World:
     def ranks_on_node(self) -> int:
         """Ranks on the node of this one; all of them where no process has asked."""
         return self.nodes.count(self.nodes[self.rank]) if self.nodes else self.world_size
+
+    def first(self, world_size: int, group: Any) -> "World":
+        """The world of the first ranks of this one alone, of which this rank may be one."""
+        return replace(self, world_size=world_size, nodes=self.nodes[:world_size], group=group)
 
     def divided_groups(self, size: int) -> str:
         """If a group of `size` neighbouring ranks spans two nodes: where each rank is, in words; empty if none does, or nobody knows."""

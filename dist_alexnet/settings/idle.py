@@ -81,6 +81,11 @@ IN_VERIFICATION = Idle(
     lambda config: True,
     "a verification compares --steps steps, over which the learning rate falls through its whole range, and tells nobody; leave it out",
 )
+IN_COMPARISON = Idle(
+    ("train.schedule.", "observers.", *ENDS),
+    lambda config: True,
+    "a comparison takes the same steps again and again, --rounds of them, and tells nobody; leave it out",
+)
 IN_MEASUREMENT = Idle(
     ("data.synth.", "model.", "train.", "strategy.", "launch."),
     lambda config: True,

@@ -14,7 +14,7 @@ from dist_alexnet.config import Config
 from dist_alexnet.json_text import to_exact_json, to_json
 from dist_alexnet.launch.driver import execute
 from dist_alexnet.launch.launcher import Launcher
-from dist_alexnet.launch.rank import rank_process, settle_threads
+from dist_alexnet.launch.rank import rank_process
 from dist_alexnet.parallel.world import World
 from dist_alexnet.resolve import to_yaml
 from dist_alexnet.runs.directory import RunDirectory
@@ -63,7 +63,7 @@ class Trials:
                 todo = self._run_some(todo, trial, done)
 
     def start(self, configs: Sequence[Config], trial: Trial) -> None:
-        """Start the ranks once, for all of these configurations, which have equally many.
+        """Start the ranks once, as many as the first of these configurations has, and no other has more.
 
         Raises:
             TrainingFailed: a rank failed, or somebody stopped us.
@@ -104,8 +104,7 @@ class Trials:
 def try_on_rank(configs: Sequence[Config], trial: Trial, directory: RunDirectory, folder: Path) -> None:
     """One rank's part in the cases of a launch; leaves what it has found of each as soon as it is known."""
     with rank_process(configs[0], directory) as world:
-        settled = [settle_threads(config, world) for config in configs]
-        for number, found in enumerate(trial(world, settled)):
+        for number, found in enumerate(trial(world, configs)):
             _file(folder, number, world.rank).write_text(to_exact_json(found))
             if world.world_size > 1:
                 dist.barrier()

@@ -11,6 +11,7 @@ from dist_alexnet.launch.launcher import Launcher
 from dist_alexnet.launch.settle import make_launcher, open_sets, settle_classes, settle_ranks
 from dist_alexnet.resolve import loads_torch, resolve
 from dist_alexnet.settings.idle import IN_VERIFICATION, check_idle, typed_keys
+from dist_alexnet.settings.lists import numbers
 from dist_alexnet.settings.presets import QUICKSTART, read_preset
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def prepare_verification(
     Raises:
         UsageError: it cannot be done as asked.
     """
-    sizes = _world_sizes(gpus)
+    sizes = numbers("--gpus", gpus)
     if steps < 1:
         raise UsageError(f"--steps {steps}: needs at least 1; type --steps 5")
     names = _names(strategies)
@@ -86,13 +87,3 @@ def _names(strategies: str) -> list[str]:
         if name not in installed:
             registry.find(registry.STRATEGIES, name)  # says the closest
     return names
-
-
-def _world_sizes(gpus: str) -> list[int]:
-    try:
-        sizes = sorted({int(size) for size in gpus.split(",")})
-    except ValueError:
-        sizes = [0]
-    if sizes[0] < 1:
-        raise UsageError(f"--gpus {gpus}: needs numbers of ranks with commas between; type --gpus 1,2,4")
-    return sizes

@@ -74,4 +74,4 @@ def _buffers(strategy: Strategy, global_batch: int) -> int:
 def _carried(message: Collective, strategy: Strategy) -> int:
     ranks = math.prod(strategy.mesh[axis] for axis in message.axes)
     passes = 2 if message.kind == "all-reduce" else message.times
-    return int(message.sent * ranks / (ranks - 1) / passes)
+    return int(message.sent * ranks / max(1, ranks - 1) / passes)  # alone in its world a rank sends nothing

@@ -6,15 +6,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from dist_alexnet.cli import data_bench, data_stats, options
+from dist_alexnet.cli import options
+from dist_alexnet.cli.data import bench, stats
 from dist_alexnet.cli.screen.progress import progress_bar
 from dist_alexnet.cli.screen.shown import say, shown
 from dist_alexnet.config import UsageError
 from dist_alexnet.json_text import to_json
 
 app = typer.Typer(help="Make, prepare, check and measure data sets.", no_args_is_help=True)
-app.command("stats")(data_stats.stats)
-app.command("bench")(data_bench.bench)
+app.command("stats")(stats.stats)
+app.command("bench")(bench.bench)
 
 
 @app.command()

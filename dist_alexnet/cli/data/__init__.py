@@ -1,0 +1,1 @@
+"""`dist-alexnet data ...`: one file a command that is long."""

@@ -1,0 +1,122 @@
+"""Runs a comparison: first whether all are equal, then the race, batch by batch. What is done is in its folder, and is not done again."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from dist_alexnet.compare import equality
+from dist_alexnet.compare.race import Course, race, read_rounds
+from dist_alexnet.compare.request import Prepared
+from dist_alexnet.compare.result import Comparison
+from dist_alexnet.compare.results import Entry, results
+from dist_alexnet.config import UsageError
+from dist_alexnet.json_text import to_json
+from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.telemetry.environment import describe_machine, versions
+from dist_alexnet.trials.run import Launch, Trials
+
+REQUEST, RANKS = "request.json", "ranks"
+
+
+def run(prepared: Prepared, folder: Path, launch: Launch, tell: Callable[[str], None]) -> Comparison:
+    """From contestants to a comparison.
+
+    Args:
+        prepared: contestants.
+        folder: for what is measured; logs of ranks go to one inside.
+        launch: gives the launcher of a configuration.
+        tell: hears a line of what is being done.
+
+    Raises:
+        Unequal: some do not compute the same step.
+        TrainingFailed: a contestant failed, or somebody stopped us; `resume` in the same folder goes on.
+    """
+    heats, ranks = prepared.heats, RunDirectory(folder / RANKS)
+    distinct = {entry.label: entry for heat in heats.values() for entry in heat}
+    found = equality.check(list(distinct.values()), prepared.data, folder, ranks, launch, tell)
+    measured = []
+    for batch, heat in heats.items():
+        entries = [replace(entry, equality=found[entry.label]) for entry in heat]
+        file = folder / f"rounds-{batch}.jsonl"
+        if (done := len(read_rounds(file))) < prepared.asked.rounds:
+            rounds = f"rounds {done + 1} to {prepared.asked.rounds}, after {prepared.asked.warmup} to warm up"
+            tell(f"batch {batch}: {len(entries)} contestants, {rounds}")
+            _race(prepared, entries, file, ranks, launch)
+        measured += results(entries, read_rounds(file)[: prepared.asked.rounds])
+    return Comparison(
+        measured="in turn",
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        results=measured,
+        setting=_setting(prepared),
+        versions=versions(),
+        machine={key: value for key, value in describe_machine().items() if key != "command"},
+        left_out=prepared.left_out,
+    )
+
+
+def begin(prepared: Prepared, path: Path, resume: bool) -> None:
+    """Take a folder for a comparison, or go on with the one that is there.
+
+    Raises:
+        UsageError: there is another one, or none to go on with.
+    """
+    file = path / REQUEST
+    mine = to_json({"asked": asdict(prepared.asked), "heats": _heats(prepared)}, indent=2, sort_keys=True) + "\n"
+    if file.exists():
+        if not resume:
+            raise UsageError(f"--out {path}: there is a comparison in it; type --resume to go on with it, or another --out")
+        if file.read_text() != mine:
+            raise UsageError(f"--resume: {path} compares something else, see {file.name} in it; type what was typed then, or another --out")
+        return
+    if resume:
+        raise UsageError(f"--resume: there is no comparison in {path}; type --out with the folder of one, or leave --resume out")
+    if path.exists() and any(path.iterdir()):
+        raise UsageError(f"--out {path}: there are other things in it; type a new folder")
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+        file.write_text(mine)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Say in one line what stands in the way of writing (UsageError)."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"cannot write {error.filename or folder}: {error.strerror}; type --out with a folder you can write to") from None
+
+
+def _race(prepared: Prepared, entries: list[Entry], file: Path, directory: RunDirectory, launch: Launch) -> None:
+    course = Course(prepared.asked.rounds, prepared.asked.warmup, prepared.data, file)
+    largest = max((entry.config for entry in entries), key=lambda config: config.launch.ranks)
+    with tempfile.TemporaryDirectory(prefix=".cases-", dir=file.parent) as folder:  # which all ranks see
+        Trials(directory, Path(folder), launch).start([largest], partial(race, [entry.config for entry in entries], course))
+
+
+def _setting(prepared: Prepared) -> dict[str, Any]:
+    config = prepared.config
+    return {
+        "preset": prepared.asked.preset,
+        "overrides": list(prepared.asked.overrides),
+        "data": str(prepared.data) if prepared.data else "drawn from the seed",
+        "device": config.launch.device,
+        "launcher": config.launch.name,
+        "dtype": config.train.dtype,
+        "seed": config.train.seed,
+        "classes": config.model.classes,
+        "model": asdict(config.model),
+        "rounds": prepared.asked.rounds,
+        "warmup": prepared.asked.warmup,
+    }
+
+
+def _heats(prepared: Prepared) -> dict[str, Any]:
+    return {
+        str(batch): [{"name": entry.name, "config": {**asdict(entry.config), "observers": {}}} for entry in heat]
+        for batch, heat in prepared.heats.items()
+    }
