@@ -1,5 +1,6 @@
 """Shared by all tests: a network that trains in milliseconds on a data set that is generated in one."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -59,3 +60,33 @@ def dist_alexnet(workplace: Path) -> Command:
         return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout_s, check=False)
 
     return run
+
+
+FAULTY = """
+from strategies.ddp.strategy import Ddp
+
+class Forgetful(Ddp):
+    name = "forgetful"
+
+    def parallelize(self, network):
+        return network  # and so never sums its gradients
+
+class Unfinished(Ddp.__mro__[1]):
+    name = "unfinished"
+"""
+ENTRY_POINTS = """[dist_alexnet.strategies]
+forgetful = faulty:Forgetful
+unfinished = faulty:Unfinished
+missing = no_such_module:Strategy
+"""
+
+
+@pytest.fixture
+def with_plug_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody's package: one strategy that forgets its gradients, one that lacks a method, one that does not import."""
+    (tmp_path / "faulty.py").write_text(FAULTY)
+    info = tmp_path / "faulty-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINTS)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))

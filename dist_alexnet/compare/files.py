@@ -34,12 +34,14 @@ def read(path: Path) -> Comparison:
         raise UsageError(f"{file} is no JSON, or half of it; type the compare.json of a comparison that has ended") from None
     if not isinstance(content, dict) or content.get("kind") != "comparison":
         raise UsageError(f"{file} is no comparison; type a compare.json that `dist-alexnet compare` has written")
-    if content["version"] > VERSION:
-        raise UsageError(
-            f"{file} has version {content['version']}, and this dist-alexnet knows up to {VERSION}; install the one that wrote it"
-        )
-    known: dict[str, Any] = {key: content[key] for key in ("measured", "made", "setting", "versions", "machine", "left_out", "notes")}
-    return Comparison(results=[Result.from_dict(each) for each in content["results"]], **known)
+    try:
+        if content["version"] > VERSION:
+            told = f"{file} has version {content['version']}, and this dist-alexnet knows up to {VERSION}"
+            raise UsageError(f"{told}; install the one that wrote it")
+        known: dict[str, Any] = {key: content[key] for key in ("measured", "made", "setting", "versions", "machine", "left_out", "notes")}
+        return Comparison(results=[Result.from_dict(each) for each in content["results"]], **known)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{file} lacks {error}; type a compare.json as `dist-alexnet compare` has written it") from None
 
 
 def to_csv(comparison: Comparison) -> str:

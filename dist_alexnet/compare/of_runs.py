@@ -31,7 +31,7 @@ def compare_runs(folders: Sequence[Path]) -> Comparison:
     """
     if len(folders) < 2:
         raise UsageError(f"--runs compares two runs or more, not {len(folders)}; type their folders after it, as in --runs runs/a runs/b")
-    read = [_Run(folder) for folder in folders]
+    read = [Run(folder) for folder in folders]
     found = [run.result() for run in read]
     found = [replace(result, times=_times(result, found), limit=limit(result)) for result in found]
     first = read[0]
@@ -52,7 +52,7 @@ def compare_runs(folders: Sequence[Path]) -> Comparison:
     )
 
 
-class _Run:
+class Run:
     """What its folder says."""
 
     def __init__(self, path: Path) -> None:
@@ -131,7 +131,7 @@ def _times(result: Result, found: Sequence[Result]) -> dict[str, Interval]:
     return times
 
 
-def _not_comparable(runs: Sequence[_Run]) -> list[str]:
+def _not_comparable(runs: Sequence[Run]) -> list[str]:
     """In what they differ besides the strategy, a line each."""
     first, lines = runs[0], []
     for run in runs[1:]:

@@ -125,7 +125,11 @@ def _heats(
     heats: dict[int, list[Entry]] = {batch: [] for batch in batches}
     left_out = []
     for name, own in chosen:
-        strategy = registry.load(registry.STRATEGIES, own.strategy.name)
+        try:
+            strategy = registry.load(registry.STRATEGIES, own.strategy.name)
+        except UsageError as error:  # one that does not load must not stand in the way of the others
+            left_out.append(f"{name}: {error}")
+            continue
         for ranks in [1] if own.strategy.name == BASE else sizes:
             for batch in batches:
                 train, launch = replace(config.train, global_batch=batch), replace(config.launch, workers=ranks)

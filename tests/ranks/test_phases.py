@@ -1,9 +1,10 @@
 """Slowness that is planted in a rank, in its disk or in the exchanges: each shows in the phase where it belongs, on every rank.
 
 Under every strategy that serves two ranks; a disk is slow under all of them alike, so it is under one. No time is asserted, but which phase
-is the largest.
+is the largest, and that the sentence of a comparison on what limits a strategy says so.
 """
 
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,8 @@ from unittest import mock
 import pytest
 
 from dist_alexnet import registry
+from dist_alexnet.compare.of_runs import Run
+from dist_alexnet.compare.sentence import limit
 from dist_alexnet.config import Config, SynthConfig
 from dist_alexnet.data.load.dali import DaliDecoder
 from dist_alexnet.data.synth import synth
@@ -30,11 +33,17 @@ from dist_alexnet.runs.records import Steps
 from dist_alexnet.telemetry.clock import PHASES
 from dist_alexnet.testing.conformance import TINY, configure, refusal
 from dist_alexnet.testing.ranks import run_on_ranks
+from dist_alexnet.training.account import started
 from dist_alexnet.training.job import Job
 from dist_alexnet.training.loop import Training
 
 RANKS, SLOW = 2, 1  # the slow one
 PLANTED_S = {"rank": 0.03, "disk": 0.4, "exchange": 0.012}  # per layer, batch, exchange: far above what each takes in this network
+SENTENCES = {
+    "rank": r"waits \d+% of its step for rank 1, which takes [\d,]+ ms longer for the forward pass",
+    "disk": r"waits \d+% of its step for images on rank 1, and the others for it",
+    "exchange": r"waits \d+% of its step for (?!rank|images).*(gradients|weights|input of|stages)",
+}
 PLACES = {  # where it is planted -> the largest phase of each rank
     "rank": ["rank_wait", "forward"],
     "disk": ["rank_wait", "data_wait"],
@@ -94,6 +103,7 @@ def train_slowly(world: World, folder: Path) -> None:
         strategy = connect_strategy(config, world)
         metrics = MetricsFile(directory.metrics if world.rank == 0 else None)
         training = Training(Job(config, directory, folder / "set"), strategy, metrics)
+        metrics.write(started(training))
         patches = plant(place, world)
         for patch in patches:
             patch.__enter__()
@@ -111,7 +121,7 @@ def largest(steps: Sequence[Mapping[str, float]]) -> str:
 def test_slowness_shows_where_it_is(tmp_path: Path) -> None:
     synth.write(tmp_path / "set", SynthConfig(classes=4, train=40, val=8))
     run_on_ranks(RANKS, train_slowly, tmp_path)
-    found, expected = {}, {}
+    found, expected, sentences = {}, {}, {}
     for config, place in cases():
         run = f"{config.strategy.name} {place}"
         steps = [record for record in RunDirectory(tmp_path / run).records() if isinstance(record, Steps)][1:]  # without the first
@@ -120,4 +130,7 @@ def test_slowness_shows_where_it_is(tmp_path: Path) -> None:
             assert sum(step.phase_seconds.values()) == pytest.approx(step.step_seconds, rel=1e-9)
         found[run] = [largest([step.phase_seconds_by_rank[rank] for step in steps]) for rank in range(RANKS)]
         expected[run] = PLACES[place]
+        sentences[run] = limit(Run(tmp_path / run).result())
     assert found == expected
+    wrong = {run: said for run, said in sentences.items() if not re.search(SENTENCES[run.split()[1]], said)}
+    assert not wrong
