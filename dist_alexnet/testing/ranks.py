@@ -6,17 +6,19 @@ import tempfile
 import traceback
 from collections.abc import Callable
 from datetime import timedelta
+from multiprocessing import set_forkserver_preload
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, spawn
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, start_processes
 
 from dist_alexnet.launch.fate import die_with_parent
 from dist_alexnet.parallel.world import World
 
 TIMEOUT_S = 60
+PRELOADED = ["torch.distributed", "torch.distributed.fsdp", "torch.distributed.pipelining", "dist_alexnet.testing.conformance"]
 
 Result = TypeVar("Result")
 
@@ -35,7 +37,9 @@ def run_on_ranks(world_size: int, function: Callable[..., Result], *args: Any) -
         AssertionError: a rank failed; holds the traceback of the first that did.
     """
     with tempfile.TemporaryDirectory(prefix="ranks-") as folder:
-        processes = spawn(_rank, (world_size, folder, function, args), nprocs=world_size, join=False)  # type: ignore[no-untyped-call]
+        set_forkserver_preload(PRELOADED)  # ranks are copies of a process that has these: importing torch takes seconds, for each of them
+        arguments = (world_size, folder, dict(os.environ), function, args)
+        processes = start_processes(_rank, arguments, world_size, join=False, start_method="forkserver")  # type: ignore[no-untyped-call]
         try:
             while not processes.join():
                 pass
@@ -45,7 +49,11 @@ def run_on_ranks(world_size: int, function: Callable[..., Result], *args: Any) -
         return [pickle.loads((Path(folder) / f"{rank}.result").read_bytes()) for rank in range(world_size)]
 
 
-def _rank(rank: int, world_size: int, folder: str, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+def _rank(
+    rank: int, world_size: int, folder: str, environment: dict[str, str], function: Callable[..., Any], args: tuple[Any, ...]
+) -> None:
+    os.environ.clear()  # that of the process which was copied
+    os.environ.update(environment)
     die_with_parent()  # torch's SIGINT does not end one that waits for the others
     torch.set_num_threads(1)
     torch.manual_seed(1000 + rank)
