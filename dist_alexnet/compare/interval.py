@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from scipy.stats import quantile_test
 
 CONFIDENCE = 0.99  # of the median that repeats would settle on; the median of one repeat is as uncertain itself, and lies within with 93 %
 MIN_ROUNDS = 8  # with fewer not even the smallest and the largest value enclose it so surely
@@ -27,6 +26,8 @@ class Interval:
 
         From fewer than MIN_ROUNDS it is as wide as the values, and surer than nothing.
         """
+        from scipy.stats import quantile_test  # here, for it takes half a second
+
         bounds = quantile_test(values, p=0.5).confidence_interval(CONFIDENCE)
         low, high = (
             extreme if math.isnan(bound) else float(bound) for bound, extreme in zip(bounds, (min(values), max(values)), strict=True)
