@@ -121,17 +121,3 @@ def test_what_is_not_equal_is_not_compared(dist_alexnet: Command, workplace: Pat
     assert "not equal: ddp" not in done.stderr
     assert not (workplace / "unequal" / "compare.json").exists()
     assert not (workplace / "unequal" / "rounds-16.jsonl").exists()
-
-
-@pytest.mark.parametrize(
-    ("typed", "said"),
-    [
-        (["--resume"], "type --out with it"),
-        (["--fail-if-slower", "5%"], "type --against"),
-    ],
-)
-def test_nonsense(dist_alexnet: Command, typed: list[str], said: str) -> None:
-    done = dist_alexnet("compare", *typed)
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert done.stderr.count("error: ") == 1

@@ -41,7 +41,11 @@ WRONG = [
     (["explain", "--strategy", "dpd"], "did you mean 'ddp'"),
     (["explain", "model.towerz=2"], "Did you mean: 'towers'"),
     (["verify", "--strategies", "dpd"], "did you mean 'ddp'"),
-    (["verify", "--gpus", "x"], "needs numbers of ranks"),
+    (["verify", "--gpus", "x"], "needs numbers from 1 on"),
+    (["compare", "--strategies", "dpd"], "did you mean 'ddp'"),
+    (["compare", "--gpus", "x"], "needs numbers from 1 on"),
+    (["compare", "--fail-if-slower", "5%"], "type --against"),
+    (["compare", "--resume"], "type --out with it"),
     (["data", "bench", "nowhere"], "no such folder"),
     (["data", "stats", "nowhere"], "no such folder"),
     (["data", "verify", "nowhere"], "no such folder"),
@@ -77,6 +81,11 @@ def test_wrong_use_needs_no_torch(words: list[str], message: str, answers: dict[
     ("module", "call", "said"),
     [
         ("dist_alexnet.verify.request", "prepare_verification(None, [], 'single,ddp', '1', 1, Path('runs'), tell)", "single, ddp"),
+        (
+            "dist_alexnet.compare.request",
+            "prepare(Asked(None, ['launch.name=local'], 'single,ddp', '1', '8', 9, 0), Path('runs'), False, tell)",
+            "single, ddp",
+        ),
         ("dist_alexnet.training.prepare", "prepare(Request('quickstart', ['strategy.name=ddp'], Path('runs')), tell)", "ddp, quickstart"),
     ],
 )
