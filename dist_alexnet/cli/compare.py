@@ -67,8 +67,8 @@ def compare(
     if not as_json:
         say("writing the report")
     from dist_alexnet.cli.screen.compare_table import print_comparison
-    from dist_alexnet.compare import files
-    from dist_alexnet.compare.report import write_report
+    from dist_alexnet.compare.report import files
+    from dist_alexnet.compare.report.page import write_report
     from dist_alexnet.compare.run import writing
 
     with writing(folder):

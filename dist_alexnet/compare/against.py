@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dist_alexnet.compare import files
+from dist_alexnet.compare.report import files
 from dist_alexnet.compare.result import Comparison
 from dist_alexnet.config import UsageError
 

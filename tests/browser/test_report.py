@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Page
 
 from dist_alexnet.charts.look import PHASE_COLOURS
-from dist_alexnet.compare import files
 from dist_alexnet.compare.interval import Interval
-from dist_alexnet.compare.report import FILE, write_report
+from dist_alexnet.compare.report import files
+from dist_alexnet.compare.report.page import FILE, write_report
 from dist_alexnet.compare.result import Comparison, Result
 from dist_alexnet.config import ModelConfig
 

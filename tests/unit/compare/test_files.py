@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from dist_alexnet.compare import files
 from dist_alexnet.compare.against import Baseline
 from dist_alexnet.compare.interval import Interval
+from dist_alexnet.compare.report import files
 from dist_alexnet.compare.result import Comparison, Result
 from dist_alexnet.config import UsageError
 from tests.unit.compare.test_sentence import result

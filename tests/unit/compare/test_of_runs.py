@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dist_alexnet.compare.of_runs import compare_runs
-from dist_alexnet.compare.report import report
+from dist_alexnet.compare.report.page import report
 from dist_alexnet.config import UsageError
 from dist_alexnet.json_text import to_json
 from dist_alexnet.resolve import resolve, to_yaml

@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 
 from dist_alexnet.charts import bars, page
 from dist_alexnet.charts.look import PHASE_COLOURS
-from dist_alexnet.compare.figure import drawn
 from dist_alexnet.compare.interval import CONFIDENCE, Interval
+from dist_alexnet.compare.report.figure import drawn
 from dist_alexnet.compare.result import BASES, Comparison, Result
 
 FILE = "report.html"
