@@ -101,8 +101,8 @@ class Counts:
             series.add("data_wait_seconds_total", steps * phases.get("data_wait", 0.0), rank)
         for number, of in enumerate(record.cpu_seconds_by_rank):
             series.add("cpu_seconds_total", steps * of, str(number))
-        for number, size in enumerate(record.peak_memory_bytes_by_rank):
-            series.put("memory_peak_bytes", size, str(number))
+        for number, held in enumerate(record.peak_memory_bytes_by_rank):
+            series.put("memory_peak_bytes", held, str(number))
         for exchange, seconds in record.exposed_seconds.items():
             series.add("exchange_exposed_seconds_total", steps * seconds, exchange)
         for exchange, directions in record.exchange_bytes_per_step.items():

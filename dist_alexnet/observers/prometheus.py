@@ -33,6 +33,8 @@ class Prometheus(Observer):
         def __post_init__(self) -> None:
             check_range("observers.prometheus", self, 0, MAX_PORT, "port")
             check_range("observers.prometheus", self, 0, MAX_LINGER_S, "linger_s")
+            if not self.host.strip():  # which the system would take for all addresses
+                raise UsageError("observers.prometheus.host is empty; type an address of this machine, or leave it out for 127.0.0.1")
 
     def __init__(self, config: Config, directory: RunDirectory, options: Options, registry: CollectorRegistry | None = None) -> None:
         registry = registry or CollectorRegistry()

@@ -11,7 +11,7 @@ from prometheus_client.exposition import MetricsHandler
 from dist_alexnet.config import UsageError
 
 IDLE_S = 10  # of a connection that asks for nothing
-ANYWHERE = ("", "0.0.0.0", "::")
+ANYWHERE = ("0.0.0.0", "::")
 FREE = "type another --metrics-port, or 0 for a free one"
 
 
@@ -63,7 +63,7 @@ class _Server(ThreadingHTTPServer):
 
 def _resolve(host: str, port: int) -> tuple[int, tuple[Any, ...]]:
     try:
-        family, *_, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except (OSError, UnicodeError):
         raise UsageError(
             f"--metrics-host {host!r} is no name or address that this machine knows; type one of its own, or leave it out for 127.0.0.1"
