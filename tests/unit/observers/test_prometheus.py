@@ -60,13 +60,17 @@ def test_records_become_numbers_in_base_units(tmp_path: Path) -> None:
     with hub(tmp_path) as seen:
         seen.see(*FIRST)
         expected: list[tuple[float, str, dict[str, str]]] = [
-            (64, "images_total", {}), (4, "steps_total", {}), (4, "step", {}), (0.4, "epoch", {}), (1.5, "loss", {}), (0.01, "learning_rate", {}),
-            (1.2, "phase_seconds_total", {"rank": "0", "phase": "forward"}), (1.2, "phase_seconds_total", {"rank": "1", "phase": "rank_wait"}),
+            (64, "images_total", {}), (4, "steps_total", {}), (4, "step", {}), (0.4, "epoch", {}), (1.5, "loss", {}),
+            (0.01, "learning_rate", {}),
+            (1.2, "phase_seconds_total", {"rank": "0", "phase": "forward"}),
+            (1.2, "phase_seconds_total", {"rank": "1", "phase": "rank_wait"}),
             (0.4, "data_wait_seconds_total", {"rank": "0"}), (2.0, "cpu_seconds_total", {"rank": "0"}),
             (256, "exchange_bytes_total", {"exchange": "gradients", "direction": "backward"}),
             (0.2, "exchange_exposed_seconds_total", {"exchange": "gradients"}), (2000, "memory_peak_bytes", {"rank": "1"}),
-            (2, "step_duration_seconds_bucket", {"le": "0.5"}), (4, "step_duration_seconds_count", {}), (1.6, "step_duration_seconds_sum", {}),
-            (0.5, "error_ratio", {"split": "val", "k": "1"}), (0.25, "error_ratio", {"split": "val", "k": "5"}), (4096, "checkpoint_bytes", {}),
+            (2, "step_duration_seconds_bucket", {"le": "0.5"}), (4, "step_duration_seconds_count", {}),
+            (1.6, "step_duration_seconds_sum", {}),
+            (0.5, "error_ratio", {"split": "val", "k": "1"}), (0.25, "error_ratio", {"split": "val", "k": "5"}),
+            (4096, "checkpoint_bytes", {}),
             (0.5, "checkpoint_duration_seconds", {}), (2.0, "validation_duration_seconds", {}), (1, "bad_images_total", {}),
             (0, "restarts_total", {}), (40, "images_per_second", {}), (1, "run_state", {"state": "training"}), (20, "steps_planned", {}),
         ]  # fmt: skip
