@@ -31,13 +31,13 @@ def rate(name: str, by: str = RUN, more: str = "") -> str:
 
 def per_step(name: str, by: str) -> str:
     """Of one step, from two counters."""
-    return f"{rate(name, by)} / on ({RUN}) group_left {rate('steps_total')}"
+    return f"{rate(name, by)} / on ({RUN}) group_left () {rate('steps_total')}"
 
 
 def of_ranks(phases: str) -> str:
     """Seconds of a step by phase, as the mean over ranks."""
     ranks = f"count by ({RUN}) (count by ({RUN}, rank) ({metric('phase_seconds_total')}))"
-    return f"{rate('phase_seconds_total', f'{RUN}, phase', phases)} / on ({RUN}) group_left ({rate('steps_total')} * {ranks})"
+    return f"{rate('phase_seconds_total', f'{RUN}, phase', phases)} / on ({RUN}) group_left () ({rate('steps_total')} * {ranks})"
 
 
 def quantile(share: float) -> str:
@@ -54,7 +54,7 @@ def share_of(phase: str) -> str:
 def by_rank(phases: str, whole: str = "") -> str:
     """Time of each rank in these phases, per second of `whole`, which by itself is all of its time."""
     part = rate("phase_seconds_total", f"{RUN}, rank", phases)
-    return f"{part} / on ({RUN}) group_left {whole}" if whole else f"{part} / {rate('phase_seconds_total', f'{RUN}, rank')}"
+    return f"{part} / on ({RUN}) group_left () {whole}" if whole else f"{part} / {rate('phase_seconds_total', f'{RUN}, rank')}"
 
 
 THROUGHPUT = Panel(
