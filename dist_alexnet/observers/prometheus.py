@@ -13,7 +13,7 @@ from dist_alexnet.observers.server import Server
 from dist_alexnet.observers.targets import Target
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.observers import Observer
-from dist_alexnet.runs.records import Ended, Record
+from dist_alexnet.runs.records import Ended, Record, RunStarted
 from dist_alexnet.telemetry.environment import versions
 
 MAX_PORT, MAX_LINGER_S = 65535, 600.0
@@ -46,12 +46,13 @@ class Prometheus(Observer):
         registry.register(self._counts.series)
         self._server = Server(options.host, options.port, registry)
         self._target: Target | None = None
-        self._ended = False
+        self._started = self._ended = False
 
     def begin(self, earlier: Iterable[Record]) -> str:
         """Count what earlier attempts have done before anybody is answered: a counter that goes back looks like a restart from zero."""
         for record in earlier:
-            self._counts.see(record)
+            self.see(record)
+        self._ended = False
         self._counts.state("starting")
         self._server.serve()
         try:
@@ -64,6 +65,7 @@ class Prometheus(Observer):
         """Count one record."""
         with self._counts.series.lock:
             self._counts.see(record)
+        self._started |= isinstance(record, RunStarted)
         self._ended = isinstance(record, Ended)
 
     def close(self) -> None:
@@ -74,4 +76,4 @@ class Prometheus(Observer):
         time.sleep(self.linger_s if self._target else 0)
         self._server.close()
         if self._target:
-            self._target.remove(self._ended)
+            self._target.remove(self._ended or not self._started)

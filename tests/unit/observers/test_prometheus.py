@@ -183,6 +183,10 @@ def test_a_run_that_fails_stays_a_target_until_it_ends_well_or_its_folder_goes(t
     assert not file.exists()
     with hub(tmp_path):
         pass
+    assert not file.exists(), "no rank has started"
+    with hub(tmp_path) as seen:
+        seen.see(started())
+    assert file.exists()
     (tmp_path / "run" / "metrics.jsonl").unlink(missing_ok=True)
     for path in sorted((tmp_path / "run").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
@@ -195,6 +199,7 @@ def test_a_run_that_fails_stays_a_target_until_it_ends_well_or_its_folder_goes(t
 def test_a_target_whose_port_another_run_has_got_is_none(tmp_path: Path) -> None:
     first = Hub(RunDirectory(tmp_path / "first"))
     port = int(first.url.split(":")[2].partition("/")[0])
+    first.see(started())
     first.observer.close()
     assert (tmp_path / ".prometheus" / "first.json").exists()
     second = Hub(RunDirectory(tmp_path / "second"), port=port)
