@@ -22,10 +22,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import environment, summary, write
-from dist_alexnet.runs.directory import RunDirectory
-from dist_alexnet.runs.records import Stage, Steps
+from prometheus_client import CollectorRegistry, generate_latest
 
+from benchmarks.common import environment, summary, write
+from benchmarks.observers.watch import OBSERVERS
+from dist_alexnet.config import Config
+from dist_alexnet.registry import OBSERVERS as OBSERVERS_GROUP
+from dist_alexnet.registry import load
+from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.runs.records import RunStarted, Stage, Steps
+
+SCRAPES = 200
 SCRAPE_S = 1.0  # Prometheus by itself asks every 15 to 60 s
 START_S = 300
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -86,6 +93,29 @@ def images_per_second(reports: list[Steps], within: Block) -> float:
     return sum(each.images for each in inside) / sum(each.steps * each.step_seconds for each in inside)
 
 
+def cpu_ms_of(reports: list[Steps]) -> dict[str, float]:
+    """What one report and one scrape cost each observer, by feeding it many; no machine is too busy to measure that."""
+    costs = {}
+    for name in OBSERVERS:
+        with tempfile.TemporaryDirectory(prefix="observers-") as folder:
+            directory = RunDirectory(Path(folder) / "run")
+            directory.create()
+            kind, registry = load(OBSERVERS_GROUP, name), CollectorRegistry()
+            observer = kind(Config(), directory, kind.Options(), *([registry] if name == "prometheus" else []))
+            observer.see(RunStarted(step=0, epoch=0.0, total_epochs=1.0, total_steps=1, strategy="ddp"))
+            begun = time.process_time()
+            for report in reports:
+                observer.see(report)
+            costs[f"{name}_report"] = round(1e3 * (time.process_time() - begun) / len(reports), 3)
+            begun = time.process_time()
+            if name == "prometheus":
+                for _ in range(SCRAPES):
+                    generate_latest(registry)
+                costs["scrape"] = round(1e3 * (time.process_time() - begun) / SCRAPES, 3)
+            observer.close()
+    return costs
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=25)
@@ -111,6 +141,7 @@ def main() -> None:
         "images_per_second": {name: summary(values) for name, values in fast.items()},
         "throughput_ratio": summary(ratios, 4),
         "share_of_one_core": summary(shares, 4),
+        "cpu_ms": cpu_ms_of(reports),
         "reports_per_second": round(len(reports) / (reports[-1].time - reports[0].time), 2),
     }
     print(json.dumps(results, indent=1))

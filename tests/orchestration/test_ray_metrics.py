@@ -2,10 +2,14 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +19,21 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.records import Steps
-from tests.conftest import Command
 from tests.monitoring.prometheus_server import Server, prometheus
 from tests.orchestration.ray_head import free_port, head
 
+pytestmark = pytest.mark.slow  # a head node with its dashboard takes longer to start than all else together
 WAIT_S = 120
-Trained = tuple[Path, Server | None]
+GAUGES = {"step": 2, "memory_peak_bytes": 2, "images_per_second": 1, "loss": 1, "learning_rate": 1}  # and how many ranks have each
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What is left to look at."""
+
+    targets: Path  # Ray's file
+    during: dict[str, list[Any]]  # what was scraped while the ranks were there
+    server: Server | None
 
 
 def wait_for(found: Callable[[], Any]) -> Any:
@@ -32,7 +45,7 @@ def wait_for(found: Callable[[], Any]) -> Any:
 
 
 @pytest.fixture(scope="module", name="trained")
-def fixture_trained(workplace: Path, dist_alexnet: Command, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+def fixture_trained(workplace: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     """Ray's file of targets after a run, and a Prometheus that reads it."""
     options = ["--include-dashboard=true", f"--dashboard-port={free_port()}"]
     with ExitStack() as running:
@@ -44,9 +57,18 @@ def fixture_trained(workplace: Path, dist_alexnet: Command, tmp_path_factory: py
             place = tmp_path_factory.mktemp("ray") / "prometheus"
             server = running.enter_context(prometheus(place, workplace / "nothing", targets))
         typed = ["-c", "tiny.yaml", "--gpus", "2", "--launcher", "ray", f"launch.address={address}", "--name", "on-a-cluster"]
-        done = dist_alexnet("train", *typed)
-        assert done.returncode == 0, done.stderr
-        yield targets, server
+        command = [sys.executable, "-m", "dist_alexnet", "train", *typed, "--epochs", "1000"]
+        run = subprocess.Popen(command, cwd=workplace, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        running.callback(run.kill)
+        during = wait_for(lambda: (found := scraped(targets)) and whole(found) and found)
+        run.send_signal(signal.SIGINT)
+        assert run.wait() == 128 + signal.SIGINT
+        yield Trained(targets, during, server)
+
+
+def whole(found: dict[str, list[Any]]) -> bool:
+    """Whether all ranks have said something."""
+    return all(len(found.get(f"ray_dist_alexnet_{name}", ())) == ranks for name, ranks in GAUGES.items())
 
 
 def scraped(targets: Path) -> dict[str, list[Any]]:
@@ -61,25 +83,24 @@ def scraped(targets: Path) -> dict[str, list[Any]]:
 
 def test_each_rank_publishes_its_share(trained: Trained, workplace: Path) -> None:
     records = [record for record in RunDirectory(workplace / "runs" / "on-a-cluster").records() if isinstance(record, Steps)]
-    found = wait_for(lambda: (names := scraped(trained[0])) and len(names) > 10 and names)
-    for family in found.values():
+    for family in trained.during.values():
         for sample in family:
             assert sample.labels["run"] == sample.labels["ray_train_run_name"] == "on-a-cluster"
             assert sample.labels["strategy"] == "channel_split"
             assert sample.labels["rank"] == sample.labels["ray_train_worker_world_rank"]
-    forward = {
-        sample.labels["rank"]: sample.value for sample in found["ray_dist_alexnet_phase_seconds"] if sample.labels["phase"] == "forward"
-    }
+    for name, ranks in GAUGES.items():
+        assert {sample.labels["rank"] for sample in trained.during[f"ray_dist_alexnet_{name}"]} == set("01"[:ranks]), name
+    images = wait_for(lambda: [each for each in scraped(trained.targets)["ray_dist_alexnet_images"] if each.value == 16 * len(records)])
+    assert [sample.labels["rank"] for sample in images] == ["0"], "the run's, told once"
+    phases = scraped(trained.targets)["ray_dist_alexnet_phase_seconds"]
+    forward = {sample.labels["rank"]: sample.value for sample in phases if sample.labels["phase"] == "forward"}
     for rank in (0, 1):
         assert forward[str(rank)] == pytest.approx(sum(each.steps * each.phase_seconds_by_rank[rank]["forward"] for each in records))
-    (images,) = found["ray_dist_alexnet_images"]
-    assert (images.labels["rank"], images.value) == ("0", 2 * 96), "the run's, told once"
-    assert {(sample.labels["rank"], sample.value) for sample in found["ray_dist_alexnet_step"]} == {("0", 12), ("1", 12)}
 
 
 @pytest.mark.skipif(not shutil.which("prometheus"), reason="prometheus is not installed (Debian: apt install prometheus)")
 def test_a_prometheus_that_follows_ray_has_them_without_a_further_target(trained: Trained) -> None:
-    server = trained[1]
+    server = trained.server
     assert server
     series = server.wait_for('sum by (run, rank) (ray_dist_alexnet_phase_seconds_total{strategy="channel_split"})')
     assert {each["metric"]["rank"] for each in series} == {"0", "1"}
