@@ -32,6 +32,12 @@ class Counts:
         for each in STATES:
             self.series.put("run_state", float(each == state), each)
 
+    def failed(self, no_loss: bool) -> None:
+        """The run has ended without saying so. `no_loss`: because its loss was not finite, of which there is no record to count."""
+        self.state("failed")
+        if no_loss:
+            self.series.put("loss", math.nan)
+
     def see(self, record: Record) -> None:
         """Count one record."""
         self.series.put("last_record_timestamp_seconds", record.time)

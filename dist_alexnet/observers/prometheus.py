@@ -12,6 +12,7 @@ from dist_alexnet.observers.series import Series
 from dist_alexnet.observers.server import Server
 from dist_alexnet.observers.targets import Target
 from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.runs.failure import NonFiniteLoss, RankFailure
 from dist_alexnet.runs.observers import Observer
 from dist_alexnet.runs.records import Ended, Record, RunStarted
 from dist_alexnet.telemetry.environment import versions
@@ -71,8 +72,9 @@ class Prometheus(Observer):
     def close(self) -> None:
         """Say how it ended, to whoever still asks."""
         if not self._ended:
+            no_loss = any(failure.kind == NonFiniteLoss.__name__ for failure in RankFailure.all(self._directory))
             with self._counts.series.lock:
-                self._counts.state("failed")
+                self._counts.failed(no_loss)
         time.sleep(self.linger_s if self._target else 0)
         self._server.close()
         if self._target:

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from dist_alexnet.observers.counts import BOUNDS
 from dist_alexnet.observers.families import FAMILIES
 from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.runs.failure import NonFiniteLoss, RankFailure
 from dist_alexnet.training import meter
 from tests.unit.observers.hub import Hub, hub
 from tests.unit.observers.records import FIRST, SECOND, saved, started, steps, write
@@ -83,6 +84,16 @@ def test_a_loss_that_is_not_finite_is_nan_and_counted(tmp_path: Path) -> None:
         assert loss is not None
         assert math.isnan(loss)
         assert seen("non_finite_losses_total") == 1
+
+
+def test_a_run_that_a_loss_has_ended_shows_nan_and_counts_nothing_that_its_folder_does_not_say(tmp_path: Path) -> None:
+    with hub(tmp_path) as seen:
+        seen.see(started(), steps(2))
+        RankFailure.record(RunDirectory(tmp_path / "run"), 0, NonFiniteLoss("the loss is nan"))
+    loss = seen("loss")
+    assert loss is not None
+    assert math.isnan(loss)
+    assert (seen("run_state", state="failed"), seen("non_finite_losses_total")) == (1, 0)
 
 
 def test_lines_of_the_first_version_are_counted(tmp_path: Path) -> None:
