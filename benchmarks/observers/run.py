@@ -88,9 +88,13 @@ def measure(folder: Path, typed: list[str], pairs: int, seconds: float) -> tuple
 
 
 def images_per_second(reports: list[Steps], within: Block) -> float:
-    """In the steps of reports that lie in a block as a whole."""
-    inside = [each for each in reports if within[0] <= each.time - each.steps * each.step_seconds and each.time <= within[1]]
-    return sum(each.images for each in inside) / sum(each.steps * each.step_seconds for each in inside)
+    """In the steps of a block; of a report that lies in it in part, that part."""
+    images = seconds = 0.0
+    for each in reports:
+        took = each.steps * each.step_seconds
+        inside = max(0.0, min(each.time, within[1]) - max(each.time - took, within[0]))
+        images, seconds = images + each.images * inside / took, seconds + inside
+    return images / seconds
 
 
 def cpu_ms_of(reports: list[Steps]) -> dict[str, float]:
