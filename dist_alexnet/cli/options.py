@@ -32,7 +32,7 @@ Batch = Annotated[int | None, typer.Option("-b", "--batch", help="Images per opt
 Processes = Annotated[int | None, typer.Option("--workers", help="Processes; default: one per core.")]
 MetricsPort = Annotated[int | None, typer.Option("--metrics-port", help="Serve metrics for Prometheus there; 0: a free port.")]
 MetricsHost = Annotated[
-    str | None, typer.Option("--metrics-host", help="Serve them under this address of the machine.  [default: 127.0.0.1]")
+    str | None, typer.Option("--metrics-host", help="Serve them under this address of the machine; default: 127.0.0.1.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout and nothing else there.")]
 Overrides = Annotated[
