@@ -1,7 +1,11 @@
 """The thread beside a rank of a cluster: it never ends a run, and says what is wrong once."""
 
+import importlib
 import logging
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -30,14 +34,16 @@ class Series:
 
 
 @pytest.fixture(name="export")
-def fixture_export(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The module, without a Ray that takes the numbers."""
-    from cluster import export  # here, for it imports Ray
-
+def fixture_export(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The module without Ray, which other tests import when they have set what it reads then."""
+    metrics = ModuleType("ray.util.metrics")
     monkeypatch.setattr(Series, "made", {})
-    monkeypatch.setattr(export, "Counter", Series)
-    monkeypatch.setattr(export, "Gauge", Series)
-    return export
+    monkeypatch.setitem(sys.modules, metrics.__name__, metrics)
+    for name in ("Counter", "Gauge"):
+        setattr(metrics, name, Series)
+    monkeypatch.delitem(sys.modules, "cluster.export", raising=False)
+    yield importlib.import_module("cluster.export")
+    del sys.modules["cluster.export"]
 
 
 def follow(export: Any, folder: Path, rank: int, *records: Record) -> None:
