@@ -25,6 +25,7 @@ class Fit:
     home: Path  # for a Ray of its own
     storage: Path  # of Ray Train; new for each run: it silently resumes what it finds under the same name
     kill_request: Path  # a file that ends the ranks when it appears
+    metrics: Path  # a file that says how the run goes
 
     def __call__(self, fail: Fail) -> None:
         """Run the ranks; the failure of one ends the others. There are no retries: the run can be resumed."""
@@ -55,7 +56,7 @@ class Fit:
         from cluster.ranks import RankConfig, run_rank
 
         trainer = DataParallelTrainer(
-            partial(run_rank, self.function, self.kill_request, self.address is None),
+            partial(run_rank, self.function, self.kill_request, self.address is None, self.metrics),
             backend_config=RankConfig(self.threads),
             scaling_config=ScalingConfig(
                 num_workers=self.ranks,

@@ -69,7 +69,7 @@ class RayLauncher(Launcher):
             storage = folders.enter_context(scratch(".ray-", directory.path))
             # A folder of its own: /tmp/ray belongs to whoever was first on this machine.
             home = storage if self._address else folders.enter_context(scratch(session.PREFIX, Path(session.place_for_sockets())))
-            fit = self._fit(function, home, storage)
+            fit = self._fit(function, directory.metrics, home, storage)
             if not self._killed_at:
                 self._wait(Apart(fit, directory.log(0).with_name("ray.log")))
         if self._killed_at:
@@ -98,7 +98,7 @@ class RayLauncher(Launcher):
         share = self.config.share_device
         return resources_per_rank(self.config.device, gpus_per_rank(self.cuda_devices(), self.config.ranks, share) if share else 1.0)
 
-    def _fit(self, function: RankFunction, home: Path, storage: Path) -> Fit:
+    def _fit(self, function: RankFunction, metrics: Path, home: Path, storage: Path) -> Fit:
         cuda = self.config.device == "cuda"
         self._kill_request = storage / "kill"
         return Fit(
@@ -112,4 +112,5 @@ class RayLauncher(Launcher):
             home=home,
             storage=storage,
             kill_request=self._kill_request,
+            metrics=metrics,
         )

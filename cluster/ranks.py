@@ -17,6 +17,7 @@ import ray
 import ray.train
 from ray.train.backend import Backend, BackendConfig
 
+from cluster.export import Export
 from dist_alexnet.launch.fate import die_with_parent
 from dist_alexnet.launch.loopback import LOOPBACK, open_store, variables
 from dist_alexnet.machine.cores import share_of_cores, thread_variables
@@ -51,17 +52,22 @@ class RankConfig(BackendConfig):
         return RankBackend
 
 
-def run_rank(function: bytes, kill_request: Path, own: bool) -> None:
+def run_rank(function: bytes, kill_request: Path, own: bool, metrics: Path) -> None:
     """Run the function of a rank, and die when the file `kill_request` appears, its folder goes or, of a Ray of our own, with Ray.
 
     A file, because the driver has no handle on the processes: they are the controller's. And `ray.shutdown` beside a waiting `fit`
-    aborted the driver in 1 of 7 tries (Ray 2.60).
+    aborted the driver in 1 of 7 tries (Ray 2.60). What is said in the file `metrics` is published on a cluster.
     """
     if own:
         die_with_parent()
     threading.Thread(target=_die_when_asked, args=(kill_request,), daemon=True).start()
     store = open_store(int(os.environ["MASTER_PORT"])) if os.environ["MASTER_ADDR"] == LOOPBACK and os.environ["RANK"] == "0" else None
+    export = None if own else Export(metrics, int(os.environ["RANK"]))
+    if export:
+        export.start()
     pickle.loads(function)()
+    if export:
+        export.finish()
     del store  # which has served the others until here
 
 

@@ -30,6 +30,10 @@ Data = Annotated[
 OutputDir = Annotated[Path, typer.Option("--output-dir", help="Where run folders go.")]
 Batch = Annotated[int | None, typer.Option("-b", "--batch", help="Images per optimizer step over all ranks.")]
 Processes = Annotated[int | None, typer.Option("--workers", help="Processes; default: one per core.")]
+MetricsPort = Annotated[int | None, typer.Option("--metrics-port", help="Serve metrics for Prometheus there; 0: a free port.")]
+MetricsHost = Annotated[
+    str | None, typer.Option("--metrics-host", help="Serve them under this address of the machine; default: 127.0.0.1.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout and nothing else there.")]
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="Any setting, as in train.lr=0.02; `config show` lists them.", metavar="[KEY=VALUE]...")
@@ -47,7 +51,10 @@ KEYS = {
     "epochs": "train.epochs",
     "max_steps": "train.max_steps",
     "seed": "train.seed",
+    "metrics_port": "observers.prometheus.port",
+    "metrics_host": "observers.prometheus.host",
 }
+SECTIONS = {"tensorboard": "observers.tensorboard"}  # that a flag asks for as they come
 
 
 def as_overrides(parameters: Mapping[str, object]) -> list[str]:
@@ -57,9 +64,10 @@ def as_overrides(parameters: Mapping[str, object]) -> list[str]:
         parameters: the command's, by name: its `locals()` before it has any other.
     """
     flags = [f"{key}={_text(parameters[name])}" for name, key in KEYS.items() if parameters.get(name) is not None]
+    sections = [f"{key}={{}}" for name, key in SECTIONS.items() if parameters.get(name)]
     typed = parameters["overrides"] or []
     assert isinstance(typed, list)
-    return [*flags, *typed]
+    return [*flags, *sections, *typed]
 
 
 def _text(value: object) -> str:

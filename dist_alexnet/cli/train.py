@@ -31,6 +31,9 @@ def train(
     epochs: Annotated[float | None, typer.Option("--epochs", help="Passes over the training set.")] = None,
     max_steps: Annotated[int | None, typer.Option("--max-steps", help="Stop after this many optimizer steps.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Of weights, order, augmentation and dropout.")] = None,
+    metrics_port: options.MetricsPort = None,
+    metrics_host: options.MetricsHost = None,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write event files for TensorBoard to tb/ of the run folder.")] = False,
     json: options.Json = False,
 ) -> None:
     """Train the network under a strategy.

@@ -6,7 +6,7 @@ They live in the driver's process, so they see a run whole, whichever ranks die 
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -33,6 +33,16 @@ class Observer(ABC):
 
     def __init__(self, config: Config, directory: RunDirectory, options: Any) -> None:
         """Before the ranks are started (UsageError: what was asked of it cannot be had, and nothing starts). `options`: of type Options."""
+
+    linger_s: float = 0.0  # of `close`, beyond CLOSE_WAIT_S
+
+    def begin(self, earlier: Iterable[Record]) -> str:
+        """Once, before the ranks are started (UsageError: as above). Returns a line for the person, or nothing.
+
+        Args:
+            earlier: what earlier attempts have written, for whoever goes on counting; `see` is told of all that comes after.
+        """
+        return ""
 
     @abstractmethod
     def see(self, record: Record) -> None:
@@ -71,9 +81,9 @@ class Guarded:
 class _Feed(threading.Thread):
     """Passes the records of a run on to one observer, who may take as long over each as it likes."""
 
-    def __init__(self, observer: Guarded, reader: Reader) -> None:
+    def __init__(self, observer: Guarded, reader: Reader, close_wait_s: float) -> None:
         super().__init__(name=f"observer {observer.name}", daemon=True)
-        self.over = threading.Event()
+        self.over, self.close_wait_s = threading.Event(), close_wait_s
         self.observer, self._reader = observer, reader
 
     def run(self) -> None:
@@ -95,27 +105,38 @@ def observed(config: Config, directory: RunDirectory, say: Callable[[str], None]
     feeds = []
     try:
         for name in config.observers:
-            observer = Guarded(name, _make(name, config, directory), say)
-            feeds.append(_Feed(observer, Reader.from_now_on(directory.metrics)))
+            reader = Reader.from_now_on(directory.metrics)
+            with _starting(name):
+                kind = registry.load(registry.OBSERVERS, name)
+                observer: Observer = kind(config, directory, kind.Options(**config.observers[name]))
+                feeds.append(_Feed(Guarded(name, observer, say), reader, CLOSE_WAIT_S + observer.linger_s))
+                if line := observer.begin(reader.before().new()):
+                    say(line)
             feeds[-1].start()
         yield
     finally:
         for feed in feeds:
             feed.over.set()
-        until = time.monotonic() + CLOSE_WAIT_S
-        for feed in feeds:
-            feed.join(max(0.0, until - time.monotonic()))
-            if feed.is_alive():
-                say(f"the observer {feed.observer.name} is not done after {CLOSE_WAIT_S:.0f} s, and is left")
+        _wait(feeds, say)
 
 
-def _make(name: str, config: Config, directory: RunDirectory) -> Observer:
-    kind = registry.load(registry.OBSERVERS, name)
+def _wait(feeds: Iterable[_Feed], say: Callable[[str], None]) -> None:
+    begun = time.monotonic()
+    for feed in feeds:
+        if feed.ident is None:  # it was refused when it began
+            feed.observer.close()
+            continue
+        feed.join(max(0.0, begun + feed.close_wait_s - time.monotonic()))
+        if feed.is_alive():
+            say(f"the observer {feed.observer.name} is not done after {feed.close_wait_s:.0f} s, and is left")
+
+
+@contextmanager
+def _starting(name: str) -> Iterator[None]:
     try:
-        observer: Observer = kind(config, directory, kind.Options(**config.observers[name]))
+        yield
     except UsageError:
         raise
     except Exception as error:
         told = f"{type(error).__name__}: {error}"
         raise UsageError(f"the observer {name} does not start: {told}; mend that, or type observers.{name}=null") from error
-    return observer

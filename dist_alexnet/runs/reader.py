@@ -13,14 +13,18 @@ CHUNK_BYTES = 2**20
 class Reader:
     """The records of a file that is only appended to, each passed on once. Holds a chunk and a line in memory, however long the file is."""
 
-    def __init__(self, path: Path, start: int = 0) -> None:
-        """`start`: in bytes, where a line begins."""
-        self._path, self._position = path, start
+    def __init__(self, path: Path, start: int = 0, end: int | None = None) -> None:
+        """`start` and `end`: in bytes, where a line begins; lines that begin at the end or after it are none of ours."""
+        self._path, self._position, self._end = path, start, end
 
     @staticmethod
     def from_now_on(path: Path) -> "Reader":
         """For what is going to be written, after all that is there."""
         return Reader(path, path.stat().st_size if path.exists() else 0)
+
+    def before(self) -> "Reader":
+        """For what lies before the place where this one is: together they pass on each line once."""
+        return Reader(self._path, end=self._position)
 
     def new(self, unfinished: bool = False) -> Iterator[Record]:
         """Records of the lines that were added since the last call; what is none is left out, as a line that a full disk cut short.
@@ -41,6 +45,8 @@ class Reader:
             while chunk := stream.read(CHUNK_BYTES):
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
+                    if self._end is not None and self._position >= self._end:
+                        return
                     self._position += len(line) + 1
                     yield from _record(line)
         if unfinished:

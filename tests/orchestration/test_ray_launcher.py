@@ -2,16 +2,13 @@
 
 import json
 import os
-import secrets
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -20,9 +17,8 @@ from dist_alexnet.config import LaunchConfig, UsageError
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import TrainingFailed
 from tests.orchestration.rank_functions import die, fail_in_rank_1, say_no, sleep
+from tests.orchestration.ray_head import REPOSITORY, head
 
-REPOSITORY = Path(__file__).parents[2]
-SLOTS = 2
 PROMPTLY_S = 30  # two loaded cores; what is meant is: not the 600 s of a collective, and not for ever
 
 
@@ -48,6 +44,7 @@ from functools import partial
 from pathlib import Path
 from cluster.launcher import RayLauncher
 from dist_alexnet.config import LaunchConfig
+from tests.orchestration.ray_head import REPOSITORY, head
 from tests.orchestration.rank_functions import add_up
 from tests.orchestration.test_ray_launcher import launch
 
@@ -85,23 +82,11 @@ def test_own_ray_gives_ranks_their_world_and_leaves_the_terminal_the_signals_and
 @pytest.fixture(scope="module")
 def cluster():
     """A head node with two slots, which asks for a token."""
-    assert "ray" not in sys.modules, "it reads the token once, when it is imported: no test module may import it"
-    os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:  # not tmp_path: it is too long for sockets
-        options = [f"--port={port}", f"--num-cpus={SLOTS}", "--num-gpus=0", f"--temp-dir={folder}", "--include-dashboard=false"]
-        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats", *options]
-        faster = {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}  # else it takes 30 s to end
-        environment = {**os.environ, **faster, "PYTHONPATH": str(REPOSITORY)}
-        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as head:
-            try:
-                wait_for(lambda: socket.create_connection(("127.0.0.1", port)).close())
-                wait_for(lambda: RayLauncher(LaunchConfig(workers=1, device="cpu", address=f"127.0.0.1:{port}")).validate())
-                yield f"127.0.0.1:{port}"
-            finally:
-                head.terminate()
+    with head("--include-dashboard=false") as (address, _):
+        host, _, port = address.rpartition(":")
+        wait_for(lambda: socket.create_connection((host, int(port))).close())
+        wait_for(lambda: RayLauncher(LaunchConfig(workers=1, device="cpu", address=address)).validate())
+        yield address
 
 
 def wait_for(check):

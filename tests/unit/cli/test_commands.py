@@ -82,6 +82,12 @@ def test_flags_are_settings() -> None:
     }
     config = resolve({}, options.as_overrides(parameters))
     assert (config.launch.workers, config.train.global_batch, config.data.path) == (1, 1, "1")
+    assert config.observers == {"prometheus": {"port": "1", "host": "1"}}
+
+
+def test_a_flag_asks_for_an_observer_as_it_comes() -> None:
+    assert resolve({}, options.as_overrides({"overrides": None, "tensorboard": True})).observers == {"tensorboard": "{}"}
+    assert resolve({}, options.as_overrides({"overrides": None, "tensorboard": False})).observers == {}
 
 
 def test_version(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

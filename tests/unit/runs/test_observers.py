@@ -1,7 +1,7 @@
 """Whoever looks on at a run cannot end it, however badly they do."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -94,5 +94,34 @@ def test_one_that_cannot_start_is_refused_before_anything_does(watch: Callable[.
 
 
 def test_one_that_is_not_installed_is_named() -> None:
-    with pytest.raises(UsageError, match="no observer is installed, but 'prometheus' was asked for"):
-        registry.load(registry.OBSERVERS, "prometheus")
+    with pytest.raises(UsageError, match="unknown observer 'promethius'; did you mean 'prometheus'"):
+        registry.load(registry.OBSERVERS, "promethius")
+
+
+class Recalls(Keeps):
+    """Is told what was before, and says so."""
+
+    def begin(self, earlier: Iterable[Record]) -> str:
+        self.seen.append([replace(record, time=0.0) for record in earlier])
+        return "it knows"
+
+
+class Refuses(Keeps):
+    def begin(self, earlier: Iterable[Record]) -> str:
+        raise UsageError("not here")
+
+
+def test_one_that_asks_hears_of_earlier_attempts_and_then_of_this_one(watch: Callable[..., Any]) -> None:
+    assert watch(Recalls) == ([[Stage(doing="of an earlier attempt")], *SEEN], ["it knows"])
+
+
+def test_one_that_refuses_when_it_begins_is_closed(watch: Callable[..., Any]) -> None:
+    with pytest.raises(UsageError, match="^not here$"):
+        watch(Refuses)
+    assert Keeps.seen == ["closed"]
+
+
+def test_one_may_have_longer_to_close(watch: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observers, "CLOSE_WAIT_S", 0.5)
+    monkeypatch.setattr(Hangs, "linger_s", 0.5)
+    assert watch(Hangs) == ([], ["the observer hangs is not done after 1 s, and is left"])

@@ -1,0 +1,1 @@
+"""Who looks on at a run besides the terminal: Prometheus and TensorBoard."""
