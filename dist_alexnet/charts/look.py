@@ -36,6 +36,11 @@ def colours(names: Iterable[str]) -> dict[str, str]:
     return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(dict.fromkeys(names))}
 
 
+def text(name: str) -> str:
+    """A name as plotly shows it letter by letter: it reads tags in the texts of a chart."""
+    return name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def frame(title: str, x: str = "", y: str = "", **more: Any) -> dict[str, Any]:
     """The layout of a chart, for plotly: title and axes with their units."""
     return {

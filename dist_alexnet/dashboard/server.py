@@ -1,0 +1,82 @@
+"""Answers the browser: Dash's pages, the downloads, and nothing to anybody who came by another name."""
+
+import ipaddress
+import logging
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dash import Dash
+from flask import Flask, Response, request
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from dist_alexnet.dashboard import callbacks, downloads
+from dist_alexnet.dashboard.catalog import Catalog
+from dist_alexnet.dashboard.page.layout import page
+from dist_alexnet.runs.browse.folder import shown
+
+INDEX = """<!DOCTYPE html>
+<html lang="en">
+<head>{%metas%}<title>{%title%}</title>{%favicon%}{%css%}</head>
+<body>{%app_entry%}<footer>{%config%}{%scripts%}{%renderer%}</footer></body>
+</html>"""
+
+
+class _Quiet(WSGIRequestHandler):
+    """Says nothing of requests."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Not at all."""
+
+
+def make_app(runs: Path, host: str = "127.0.0.1") -> Dash:
+    """The page of a folder of runs, for people who type this host."""
+    # "dist_alexnet.dashboard": where the assets lie.
+    quiet: Any = None  # the title says nothing while the page asks for news
+    app = Dash(
+        "dist_alexnet.dashboard", title="dist-alexnet", update_title=quiet, serve_locally=True, index_string=INDEX, add_log_handler=False
+    )
+    catalog = Catalog(runs)
+    app.layout = page(shown(str(runs)))
+    callbacks.connect(app, catalog)
+    downloads.connect(app.server, catalog)
+    _guard(app.server, host, " ".join(app.csp_hashes()))
+    return app
+
+
+def serve(listening: socket.socket, runs: Path, host: str, ready: Callable[[], None]) -> None:
+    """Serve until somebody interrupts it; `ready` is called when the first request can be answered."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    app = make_app(runs, host)
+    address = listening.getsockname()
+    server = make_server(address[0], address[1], app.server, threaded=True, request_handler=_Quiet, fd=listening.fileno())
+    ready()
+    server.serve_forever()
+
+
+def _guard(server: Flask, host: str, hashes: str) -> None:
+    # style: plotly sets styles of elements. eval: plotly compiles functions. Everything comes from here, and goes nowhere else.
+    policy = f"default-src 'self'; script-src 'self' 'unsafe-eval' {hashes}; style-src 'self' 'unsafe-inline'; "
+    policy += "img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+    @server.before_request
+    def known_by_this_name() -> Response | None:  # a page of somebody else's, whose name leads here, must not read runs
+        return None if _is_ours(request.host, host) else Response(f"this is not {shown(request.host)}\n", 403, mimetype="text/plain")
+
+    @server.after_request
+    def closed(response: Response) -> Response:
+        response.headers.setdefault("Content-Security-Policy", policy)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        return response
+
+
+def _is_ours(asked: str, host: str) -> bool:
+    name = asked.rpartition(":")[0] if asked.rpartition(":")[2].isdigit() else asked
+    name = name.strip("[]").lower()
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name in ("localhost", host.lower())
+    return True

@@ -1,0 +1,134 @@
+"""A file of records that is looked at again and again while it grows, however long it has become.
+
+What is read is kept, so that another look costs what was added. Of a long file a sample is read at once, and what is rare in it, a
+validation among a thousand lines of steps, is searched for by a thread.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from dist_alexnet.runs.browse.sample import POINTS, sample, tolerant
+from dist_alexnet.runs.records import Record, Steps
+
+MOST_STEPS = 4 * POINTS  # records of steps that are kept; a live run that has more gives up every other one
+MOST_RARE = 20_000
+CHUNK_BYTES = 2**23
+COMMON = b'{"kind": "train"'
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is known of a file of records."""
+
+    records: tuple[Record, ...]  # in the order of the file
+    about: int  # lines in the file; exact if all of them were read
+    whole: bool  # every line was read
+    searching: bool  # for what is rare
+    later: str  # what is said of lines that a later version has written
+
+    @property
+    def note(self) -> str:
+        """What whoever sees the records must know."""
+        told = []
+        if not self.whole:
+            told.append(f"{len(self.records):,} of about {self.about:,} records are shown")
+        if self.searching:
+            told.append("validations, checkpoints and bad images are still being looked for")
+        return "; ".join([*told, *([self.later] if self.later else [])])
+
+
+class Followed:
+    """The records of one file. Threads may share it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._search: threading.Thread | None = None
+        self._kept: dict[int, Record] = {}  # by place in the file
+        self._rare: dict[int, Record] = {}
+        self._inode, self._end, self._lines = -1, 0, 0
+        self._whole, self._later = True, ""
+
+    def look(self) -> Look:
+        """Read what was added since the last look; from the beginning if the file is another one."""
+        with self._lock:
+            with suppress(OSError):
+                stat = self._path.stat()
+                if stat.st_ino != self._inode or stat.st_size < self._end:
+                    self._forget()
+                    self._inode = stat.st_ino
+                if stat.st_size > self._end:
+                    self._read_on()
+            return Look(
+                records=tuple(record for _, record in sorted((self._rare | self._kept).items())),
+                about=self._lines,
+                whole=self._whole,
+                searching=self._search is not None and self._search.is_alive(),
+                later=self._later,
+            )
+
+    def between(self, first: int, last: int) -> list[Record]:
+        """A closer look at the records from one step to another: as many as a look at the whole file gives."""
+        with self._lock:
+            steps = [(place, record.step) for place, record in sorted(self._kept.items()) if isinstance(record, Steps)]
+        before = [place for place, step in steps if step <= first]
+        after = [place for place, step in steps if step >= last]
+        start, end = (before[-1] if before else 0), (after[0] if after else self._end)
+        return sample(self._path, start=min(start, end), end=max(start, end)).records
+
+    def wait(self) -> None:
+        """Until what is rare is found, too."""
+        if self._search:
+            self._search.join()
+
+    def _forget(self) -> None:
+        self._kept, self._rare = {}, {}  # new ones: a thread may still be adding to the old
+        self._end, self._lines, self._whole, self._later = 0, 0, True, ""
+        self._search = None
+
+    def _read_on(self) -> None:
+        found = sample(self._path, start=self._end)
+        self._kept.update(zip(found.places, found.records, strict=True))
+        self._later = self._later or found.later
+        self._lines += found.about
+        if not found.whole:
+            self._whole = False
+            self._search = threading.Thread(target=self._find_rare, args=(self._rare, self._end, self._end + found.size), daemon=True)
+            self._search.start()
+        self._end += found.size
+        self._thin()
+
+    def _thin(self) -> None:
+        places = [place for place, record in self._kept.items() if isinstance(record, Steps)]
+        while len(places) > MOST_STEPS:
+            for place in places[1:-1:2]:
+                del self._kept[place]
+            self._whole = False
+            places = [place for place in places if place in self._kept]
+
+    def _find_rare(self, into: dict[int, Record], start: int, end: int) -> None:
+        found: dict[int, Record] = {}
+        for place, line in uncommon(self._path, start, end):
+            record, _ = tolerant(line)
+            if record:
+                found[place] = record
+            if len(found) >= MOST_RARE:
+                break
+        with self._lock:
+            into.update(found)
+
+
+def uncommon(path: Path, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """The lines that say no steps, and where they begin; a gigabyte takes a second or two."""
+    place, rest = start, b""
+    with suppress(OSError), path.open("rb") as stream:
+        stream.seek(start)
+        while (left := end - place - len(rest)) > 0 and (chunk := stream.read(min(CHUNK_BYTES, left))):
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                if not line.startswith(COMMON):
+                    yield place, line
+                place += len(line) + 1
