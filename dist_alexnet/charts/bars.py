@@ -30,7 +30,7 @@ def stacked(
     ]
     layout = {**frame(title, x), "barmode": "stack", "showlegend": True, "bargap": 0.35}
     layout["yaxis"] = {"autorange": "reversed", "automargin": True, "type": "category"}
-    layout["legend"] = {"orientation": "h", "y": -0.2, "traceorder": "normal"}
+    layout["legend"] |= {"traceorder": "normal"}
     return {"data": data, "layout": layout}
 
 

@@ -44,14 +44,14 @@ def text(name: str) -> str:
 def frame(title: str, x: str = "", y: str = "", **more: Any) -> dict[str, Any]:
     """The layout of a chart, for plotly: title and axes with their units."""
     return {
-        "title": {"text": title, "font": {"size": 15}},
+        "title": {"text": title, "font": {"size": 14}, "x": 0, "xanchor": "left", "xref": "container", "pad": {"l": 12}},
         "font": {"family": FONT, "size": 12, "color": "#24292f"},
-        "xaxis": {"title": {"text": x}, "gridcolor": "#e4e8ed", "zerolinecolor": "#c4cad2"},
+        "xaxis": {"title": {"text": x, "standoff": 8}, "automargin": True, "gridcolor": "#e4e8ed", "zerolinecolor": "#c4cad2"},
         "yaxis": {"title": {"text": y}, "gridcolor": "#e4e8ed", "zerolinecolor": "#c4cad2", "rangemode": "tozero"},
         "plot_bgcolor": "white",
         "paper_bgcolor": "white",
-        "margin": {"l": 60, "r": 20, "t": 50, "b": 50},
-        "legend": {"orientation": "h", "y": -0.2},
+        "margin": {"l": 60, "r": 20, "t": 44, "b": 50},
+        "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "xanchor": "left"},
         "hoverlabel": {"namelength": -1},
         **more,
     }

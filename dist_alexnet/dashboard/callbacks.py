@@ -15,6 +15,7 @@ from dist_alexnet.dashboard.page.layout import axes
 from dist_alexnet.dashboard.page.links import go
 from dist_alexnet.dashboard.picked import Picked, pick
 
+LOWEST = 350  # pixels of a chart
 EMPTY: dict[str, Any] = {"data": [], "layout": {}}
 
 
@@ -60,7 +61,11 @@ def _picked_count(view: View) -> Any:
 
 
 def _connect_picked(app: Dash, catalog: Catalog) -> None:
-    parts = [Output(f"{part}-{name}", at) for name in CHARTS for part, at in (("chart", "figure"), ("card", "hidden"), ("csv", "href"))]
+    parts = [
+        Output(f"{part}-{name}", at)
+        for name in CHARTS
+        for part, at in (("chart", "figure"), ("chart", "style"), ("card", "hidden"), ("csv", "href"))
+    ]
 
     @app.callback(
         Output("missing", "children"),
@@ -94,10 +99,14 @@ def _charts(runs: Sequence[Picked], view: View) -> list[Any]:
     for name, draw in CHARTS.items():
         figure = draw(runs, view.x)
         if figure:
-            bars = figure["data"][0]["type"] == "bar"
-            figure["layout"] |= {"uirevision": query, "height": max(320, 120 + 26 * len(figure["data"][0]["y"])) if bars else 340}
-        outputs += [figure or EMPTY, figure is None, f"/csv?chart={name}&{query}"]
+            figure["layout"]["uirevision"] = query  # what somebody has zoomed into stays so while a run goes on
+        outputs += [figure or EMPTY, {"height": f"{_height(figure)}px"}, figure is None, f"/csv?chart={name}&{query}"]
     return outputs
+
+
+def _height(figure: dict[str, Any] | None) -> int:
+    bars = figure is not None and figure["data"][0]["type"] == "bar"
+    return max(LOWEST, 170 + 28 * len(figure["data"][0]["y"])) if figure and bars else LOWEST
 
 
 def _connect_filter(app: Dash) -> None:

@@ -11,6 +11,7 @@ from dist_alexnet.dashboard.picked import Picked
 
 Figure = dict[str, Any]
 AXIS_TITLES = {"step": "step", "epoch": "epoch", "time": "minutes since the first record"}
+UNLIKE = 1.05  # ranks whose memory differs by more have two curves
 MOST_BARS = 48  # more cannot be told apart
 
 
@@ -42,7 +43,7 @@ def where_time_goes(runs: Sequence[Picked], x: str) -> Figure | None:
     """Phases, a bar for each run."""
     shown = [run for run in runs if run.steps]
     means = [_mean([(each.phase_seconds, each.steps) for each in run.settled]) for run in shown]
-    return phases("Where a step's time goes, mean over the run", [run.name for run in shown], means) if shown else None
+    return phases("Time of a step, mean over the run", [run.name for run in shown], means) if shown else None
 
 
 def by_rank(runs: Sequence[Picked], x: str) -> Figure | None:
@@ -56,7 +57,7 @@ def by_rank(runs: Sequence[Picked], x: str) -> Figure | None:
             bars.append((f"{run.name}, rank {rank}", _mean([(each.phase_seconds_by_rank[rank], each.steps) for each in of_now])))
     shown = bars[:MOST_BARS]
     more = f", the first {MOST_BARS} of {len(bars)} ranks" if len(bars) > MOST_BARS else ""
-    title = f"Where a step's time goes, by rank{more}"
+    title = f"Time of a step, by rank{more}"
     return phases(title, [label for label, _ in shown], [seconds for _, seconds in shown]) if shown else None
 
 
@@ -78,9 +79,14 @@ def memory(runs: Sequence[Picked], x: str) -> Figure | None:
     """Most that any rank ever held, and the least of them."""
     curves = []
     for run in runs:
-        curves.append(_curve(run, run.steps, x, lambda record: _mib(max, record.peak_memory_bytes_by_rank), ", largest rank"))
-        curves.append(_curve(run, run.steps, x, lambda record: _mib(min, record.peak_memory_bytes_by_rank), ", smallest rank", "dot"))
-    return _lines("Peak memory of a rank", x, "MiB", curves)
+        curves.append(_curve(run, run.steps, x, lambda record: _mib(max, record.peak_memory_bytes_by_rank)))
+        if any(
+            max(each.peak_memory_bytes_by_rank) > UNLIKE * min(each.peak_memory_bytes_by_rank)
+            for each in run.steps
+            if each.peak_memory_bytes_by_rank
+        ):
+            curves.append(_curve(run, run.steps, x, lambda record: _mib(min, record.peak_memory_bytes_by_rank), ", the least", "dot"))
+    return _lines("Peak memory of the largest rank", x, "MiB", curves)
 
 
 def over_ranks(runs: Sequence[Picked], x: str) -> Figure | None:

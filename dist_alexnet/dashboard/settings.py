@@ -33,7 +33,7 @@ def _parsed(text: str) -> Mapping[str, str]:
 def _flat(content: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key, value in content.items():
         name = f"{prefix}{key}"
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict):
             yield from _flat(value, f"{name}.")
         else:
-            yield name, ", ".join(map(str, value)) if isinstance(value, list) else "" if value == {} else str(value)
+            yield name, ", ".join(map(str, value)) if isinstance(value, list) else str(value)

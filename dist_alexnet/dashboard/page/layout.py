@@ -48,11 +48,7 @@ def _bar() -> Any:
 
 
 def _chart(name: str) -> Any:
-    config: dict[str, Any] = {
-        "displaylogo": False,
-        "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
-        "displayModeBar": True,
-    }
+    config: dict[str, Any] = {"displaylogo": False, "modeBarButtons": [["toImage", "resetScale2d"]], "displayModeBar": True}
     image = {"format": "svg", "filename": f"dist-alexnet-{name}"}
     settings: Any = {**config, "toImageButtonOptions": image, "responsive": True}
     graph = dcc.Graph(

@@ -102,7 +102,7 @@ def _heading(column: Column, view: View) -> Any:
     mark = {column.name: " \u2191", f"-{column.name}": " \u2193"}.get(view.sort, "")
     link = go(column.title + mark, view.sorted_by(column.name))
     sort = {" \u2191": "ascending", " \u2193": "descending"}.get(mark, "none")
-    return html.Th(link, className=column.css, **plain({"aria_sort": sort}))
+    return html.Th(link, className=f"{column.css} {column.name}", **plain({"aria_sort": sort}))
 
 
 def _row(entry: Entry, view: View) -> Any:
@@ -117,7 +117,7 @@ def _row(entry: Entry, view: View) -> Any:
             shown = go(shown, replace(view, runs=(entry.key,)), title=entry.name)
         if column.name == "state":
             shown = html.Span(shown, className=f"state {shown}")
-        cells.append(html.Td(shown, className=column.css))
+        cells.append(html.Td(shown, className=f"{column.css} {column.name}"))
     return html.Tr(cells, className="picked" if picked else "", **data(run=entry.key))
 
 
