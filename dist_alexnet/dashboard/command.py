@@ -19,17 +19,14 @@ def dashboard(
     """Look at runs in a browser: live and finished ones, side by side. Reads what they have written, and needs no network."""
     _check(runs)
     listening = listen(host, port)
-    from dist_alexnet.dashboard.server import serve
+    from dist_alexnet.dashboard.server import server_of
 
+    server = server_of(listening, runs.absolute(), host)
     bound = listening.getsockname()
     at = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
+    print(f"http://{at}:{bound[1]}/ shows the runs in {ascii(str(runs))[1:-1]}; Ctrl-C ends it", flush=True)
     try:
-        serve(
-            listening,
-            runs.absolute(),
-            host,
-            lambda: print(f"http://{at}:{bound[1]}/ shows {ascii(str(runs))[1:-1]}; Ctrl-C ends it", flush=True),
-        )
+        server.serve_forever()
     except KeyboardInterrupt:
         sys.exit(130)
 

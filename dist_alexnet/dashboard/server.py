@@ -3,13 +3,12 @@
 import ipaddress
 import logging
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from dash import Dash
 from flask import Flask, Response, request
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from dist_alexnet.dashboard import callbacks, downloads
 from dist_alexnet.dashboard.catalog import Catalog
@@ -45,14 +44,12 @@ def make_app(runs: Path, host: str = "127.0.0.1") -> Dash:
     return app
 
 
-def serve(listening: socket.socket, runs: Path, host: str, ready: Callable[[], None]) -> None:
-    """Serve until somebody interrupts it; `ready` is called when the first request can be answered."""
+def server_of(listening: socket.socket, runs: Path, host: str) -> BaseWSGIServer:
+    """What answers at a socket that listens; nothing is answered before it serves."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    app = make_app(runs, host)
     address = listening.getsockname()
-    server = make_server(address[0], address[1], app.server, threaded=True, request_handler=_Quiet, fd=listening.fileno())
-    ready()
-    server.serve_forever()
+    app = make_app(runs, host).server
+    return make_server(address[0], address[1], app, threaded=True, request_handler=_Quiet, fd=listening.fileno())
 
 
 def _guard(server: Flask, host: str, hashes: str) -> None:
