@@ -1,5 +1,7 @@
 """What the page shows, as its address says it, so that an address shows another person the same, and the browser's back goes back."""
 
+import math
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote
 
@@ -15,6 +17,7 @@ class View:
 
     runs: tuple[str, ...] = ()  # keys, in the order in which they were picked
     x: str = "step"  # one of AXES
+    zoom: tuple[float, ...] = ()  # from where to where on it; empty: all
     sort: str = "-when"  # a column; with a minus: the largest first
     filter: str = ""  # words
     page: int = 1
@@ -28,6 +31,7 @@ class View:
         return View(
             runs=tuple(keys)[:MOST_PICKED],
             x=x if x in AXES else AXES[0],
+            zoom=_zoom(said.get("zoom", "")),
             sort=said.get("sort") or View.sort,
             filter=unquote(said.get("filter", "")),
             page=int(page) if page.isascii() and page.isdigit() and len(page) < 7 else 1,
@@ -39,6 +43,7 @@ class View:
         said = {
             "runs": ",".join(self.runs),
             "x": self.x if self.x != usual.x else "",
+            "zoom": ",".join(f"{each:.7g}" for each in self.zoom),
             "sort": self.sort if self.sort != usual.sort else "",
             "filter": quote(self.filter, safe=""),
             "page": str(self.page) if self.page > 1 else "",
@@ -53,3 +58,11 @@ class View:
     def sorted_by(self, column: str) -> "View":
         """By a column: the largest first, and the smallest first if it is so already."""
         return replace(self, sort=column if self.sort == f"-{column}" else f"-{column}", page=1)
+
+
+def _zoom(said: str) -> tuple[float, ...]:
+    with suppress(ValueError):
+        numbers = tuple(map(float, said.split(",")))
+        if len(numbers) == 2 and all(map(math.isfinite, numbers)) and numbers[0] < numbers[1]:
+            return numbers
+    return ()

@@ -1,5 +1,6 @@
 """What moves the page: its address, the clock, and the filter. Whatever has not changed is not sent again."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,14 +9,15 @@ from dash import Dash, Input, Output, State, ctx, no_update
 from dash.exceptions import PreventUpdate
 
 from dist_alexnet.dashboard.address import View
-from dist_alexnet.dashboard.catalog import Catalog, mark_of
-from dist_alexnet.dashboard.figures import CHARTS
+from dist_alexnet.dashboard.catalog import Catalog
+from dist_alexnet.dashboard.figures import AXIS_TITLES, CHARTS
 from dist_alexnet.dashboard.page import certificates, details, table
 from dist_alexnet.dashboard.page.layout import axes
 from dist_alexnet.dashboard.page.links import go
-from dist_alexnet.dashboard.picked import Picked, pick
+from dist_alexnet.dashboard.picked import Picked, mark, pick
 
 LOWEST = 350  # pixels of a chart
+CURVES = ("throughput", "loss", "errors", "memory")  # charts that are zoomed together
 EMPTY: dict[str, Any] = {"data": [], "layout": {}}
 
 
@@ -24,6 +26,7 @@ def connect(app: Dash, catalog: Catalog) -> None:
     _connect_list(app, catalog)
     _connect_picked(app, catalog)
     _connect_filter(app)
+    _connect_zoom(app)
 
 
 def _connect_list(app: Dash, catalog: Catalog) -> None:
@@ -39,13 +42,13 @@ def _connect_list(app: Dash, catalog: Catalog) -> None:
     )
     def show_list(search: object, _: object, shown: object) -> Any:
         view, entries = View.parse(search), catalog.entries()
-        mark = str(hash((view, tuple(entries_mark(entries)))))
-        if mark == shown:
+        now = str(hash((view, tuple(entries_mark(entries)))))
+        if now == shown:
             raise PreventUpdate
         runs = table.ordered((entry for entry in entries if entry.kind == "run"), view)
         live = sum(entry.seen.state == "live" for entry in entries if entry.kind == "run")
         count = f"{sum(entry.kind == 'run' for entry in entries):,} runs, {live:,} live"
-        return table.table(runs, view), details.others(catalog), count, _picked_count(view), mark
+        return table.table(runs, view), details.others(catalog), count, _picked_count(view), now
 
 
 def entries_mark(entries: Sequence[Any]) -> list[object]:
@@ -79,14 +82,14 @@ def _connect_picked(app: Dash, catalog: Catalog) -> None:
     )
     def show_picked(search: object, _: object, shown: object) -> Any:
         view = View.parse(search)
-        runs = pick(catalog, view)
-        mark = str(hash((view.runs, view.x, tuple((run.key, mark_of(run.path), run.look.searching) for run in runs))))
-        if mark == shown:
+        now = mark(catalog, view)
+        if now == shown:
             raise PreventUpdate
+        runs = pick(catalog, view)
         told = [details.comparison(runs), *details.details(catalog, _trained(runs))]
         told += [certificates.whole(catalog, run.key) for run in runs]
         choice = axes(view) if any(run.steps for run in runs) else None
-        return details.missing(catalog, view), choice, told, mark, *_charts(runs, view)
+        return details.missing(catalog, view), choice, told, now, *_charts(runs, view)
 
 
 def _trained(runs: Sequence[Picked]) -> list[Picked]:
@@ -95,13 +98,29 @@ def _trained(runs: Sequence[Picked]) -> list[Picked]:
 
 def _charts(runs: Sequence[Picked], view: View) -> list[Any]:
     outputs: list[Any] = []
-    query = View(runs=view.runs, x=view.x).search().removeprefix("?")
+    query = View(runs=view.runs, x=view.x, zoom=view.zoom).search().removeprefix("?")
     for name, draw in CHARTS.items():
         figure = draw(runs, view.x)
         if figure:
-            figure["layout"]["uirevision"] = query  # what somebody has zoomed into stays so while a run goes on
+            _zoom(figure, view)
+            figure["layout"]["uirevision"] = query  # which curves are hidden stays so while a run goes on
         outputs += [figure or EMPTY, {"height": f"{_height(figure)}px"}, figure is None, f"/csv?chart={name}&{query}"]
     return outputs
+
+
+def _zoom(figure: dict[str, Any], view: View) -> None:
+    """Have a chart of curves show what the view does, as high as what is there."""
+    if figure["data"][0]["type"] == "bar":
+        return
+    figure["layout"]["yaxis"] |= {"fixedrange": True}
+    if view.zoom and figure["layout"]["xaxis"]["title"]["text"] == AXIS_TITLES[view.x]:
+        low, high = view.zoom
+        pairs = [pair for trace in figure["data"] for pair in zip(trace["x"], trace["y"], strict=True)]
+        seen = [y for x, y in pairs if low <= x <= high and y is not None and math.isfinite(y)]
+        figure["layout"]["xaxis"] |= {"range": [low, high]}
+        if seen:
+            room = 0.05 * (max(seen) - min(seen)) or 0.05 * abs(seen[0]) or 1.0
+            figure["layout"]["yaxis"] |= {"range": [min(seen) - room, max(seen) + room]}
 
 
 def _height(figure: dict[str, Any] | None) -> int:
@@ -123,3 +142,22 @@ def _connect_filter(app: Dash) -> None:
         if (words or "") == view.filter:
             raise PreventUpdate
         return replace(view, filter=str(words or ""), page=1).search(), no_update
+
+
+def _connect_zoom(app: Dash) -> None:
+    @app.callback(
+        Output("address", "search", allow_duplicate=True),
+        *(Input(f"chart-{name}", "relayoutData") for name in CURVES),
+        State("address", "search"),
+        prevent_initial_call=True,
+    )
+    def zoom(*said: Any) -> Any:
+        told, view = ctx.triggered[0]["value"], View.parse(said[-1])
+        if not isinstance(told, dict):
+            raise PreventUpdate
+        if "xaxis.autorange" in told and view.zoom:
+            return replace(view, zoom=()).search()
+        low, high = told.get("xaxis.range[0]"), told.get("xaxis.range[1]")
+        if isinstance(low, int | float) and isinstance(high, int | float):
+            return View.parse(replace(view, zoom=(low, high)).search()).search()
+        raise PreventUpdate

@@ -1,6 +1,8 @@
 """`dist-alexnet dashboard`, which comes in as commands of other packages do."""
 
 import errno
+import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -25,10 +27,8 @@ def dashboard(
     bound = listening.getsockname()
     at = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
     print(f"http://{at}:{bound[1]}/ shows the runs in {ascii(str(runs))[1:-1]}; Ctrl-C ends it", flush=True)
-    try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    server.serve_forever()  # it returns when somebody types Ctrl-C
+    sys.exit(128 + signal.SIGINT)
 
 
 def _check(runs: Path) -> None:
@@ -49,10 +49,13 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family, backlog=128)
-    except (OSError, UnicodeError) as error:
-        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            raise UsageError(f"--port {port} is in use on {host}; type another, or 0 for one that is free") from None
-        if isinstance(error, OSError) and error.errno == errno.EACCES:
-            raise UsageError(f"--port {port}: {error.strerror}; type one from 1024 on, or 0 for one that is free") from None
+    except (socket.gaierror, UnicodeError) as error:
         told = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"--host {host}: {told}; type 127.0.0.1, or an address of this machine") from None
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise UsageError(f"--port {port} is in use on {host}; type another, or 0 for one that is free") from None
+        told = os.strerror(error.errno or 0)
+        if error.errno == errno.EACCES:
+            raise UsageError(f"--port {port}: {told}; type one from 1024 on, or 0 for one that is free") from None
         raise UsageError(f"--host {host}: {told}; type 127.0.0.1, or an address of this machine") from None

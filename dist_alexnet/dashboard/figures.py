@@ -17,7 +17,7 @@ MOST_BARS = 48  # more cannot be told apart
 
 def throughput(runs: Sequence[Picked], x: str) -> Figure | None:
     """Images per second."""
-    curves = [_curve(run, run.steps, x, lambda record: record.total_ips) for run in runs]
+    curves = [_curve(run, run.steps, lambda record: record.total_ips) for run in runs]
     return _lines("Images per second", x, "images/s", curves)
 
 
@@ -25,8 +25,8 @@ def loss(runs: Sequence[Picked], x: str) -> Figure | None:
     """Of training, and of validations."""
     curves = []
     for run in runs:
-        curves.append(_curve(run, run.steps, x, lambda record: record.loss))
-        curves.append(_curve(run, run.validated, x, lambda record: record.loss, ", validation", "dot"))
+        curves.append(_curve(run, run.steps, lambda record: record.loss))
+        curves.append(_curve(run, run.validated, lambda record: record.loss, ", validation", "dot"))
     return _lines("Loss", x, "loss, mean over the report", curves)
 
 
@@ -34,16 +34,16 @@ def errors(runs: Sequence[Picked], x: str) -> Figure | None:
     """Of validations."""
     curves = []
     for run in runs:
-        curves.append(_curve(run, run.validated, x, lambda record: 100 * record.top1_error, ", top-1"))
-        curves.append(_curve(run, run.validated, x, lambda record: 100 * record.top5_error, ", top-5", "dot"))
+        curves.append(_curve(run, run.validated, lambda record: 100 * record.top1_error, ", top-1"))
+        curves.append(_curve(run, run.validated, lambda record: 100 * record.top5_error, ", top-5", "dot"))
     return _lines("Validation errors", x, "%", curves)
 
 
 def where_time_goes(runs: Sequence[Picked], x: str) -> Figure | None:
     """Phases, a bar for each run."""
-    shown = [run for run in runs if run.steps]
+    shown = [run for run in runs if run.settled]
     means = [_mean([(each.phase_seconds, each.steps) for each in run.settled]) for run in shown]
-    return phases("Time of a step, mean over the run", [run.name for run in shown], means) if shown else None
+    return phases("Time of a step, mean of what is shown", [run.name for run in shown], means) if shown else None
 
 
 def by_rank(runs: Sequence[Picked], x: str) -> Figure | None:
@@ -79,13 +79,13 @@ def memory(runs: Sequence[Picked], x: str) -> Figure | None:
     """Most that any rank ever held, and the least of them."""
     curves = []
     for run in runs:
-        curves.append(_curve(run, run.steps, x, lambda record: _mib(max, record.peak_memory_bytes_by_rank)))
+        curves.append(_curve(run, run.steps, lambda record: _mib(max, record.peak_memory_bytes_by_rank)))
         if any(
             max(each.peak_memory_bytes_by_rank) > UNLIKE * min(each.peak_memory_bytes_by_rank)
             for each in run.steps
             if each.peak_memory_bytes_by_rank
         ):
-            curves.append(_curve(run, run.steps, x, lambda record: _mib(min, record.peak_memory_bytes_by_rank), ", the least", "dot"))
+            curves.append(_curve(run, run.steps, lambda record: _mib(min, record.peak_memory_bytes_by_rank), ", the least", "dot"))
     return _lines("Peak memory of the largest rank", x, "MiB", curves)
 
 
@@ -99,7 +99,8 @@ def over_ranks(runs: Sequence[Picked], x: str) -> Figure | None:
             family = (*kept, started.device, started.global_batch, started.strategy)
             families.setdefault(family, {}).setdefault(started.world_size, []).append(run.rate)
             names[family] = f"{started.strategy}, batch {started.global_batch}"
-    points = {_free(names[key], names, key): [(n, median(rates)) for n, rates in of.items()] for key, of in families.items() if len(of) > 1}
+    several = [key for key, of in families.items() if len(of) > 1]
+    points = {_free(key, several, names): [(ranks, median(rates)) for ranks, rates in families[key].items()] for key in several}
     return scaling("Scaling: runs that differ in ranks only", points) if points else None
 
 
@@ -116,9 +117,8 @@ CHARTS: Mapping[str, Callable[[Sequence[Picked], str], Figure | None]] = {
 }
 
 
-def _curve(run: Picked, records: Sequence[Any], x: str, value: Callable[[Any], float | None], more: str = "", dash: str = "solid") -> Curve:
-    place = run.axis(x)
-    return Curve(run.name + more, [place(each) for each in records], [value(each) for each in records], run.colour, dash)
+def _curve(run: Picked, records: Sequence[Any], value: Callable[[Any], float | None], more: str = "", dash: str = "solid") -> Curve:
+    return Curve(run.name + more, [run.place(each) for each in records], [value(each) for each in records], run.colour, dash)
 
 
 def _lines(title: str, x: str, y: str, curves: Sequence[Curve]) -> Figure | None:
@@ -143,7 +143,7 @@ def _mib(which: Callable[[Sequence[int]], int], values: Sequence[int]) -> float 
     return which(values) / 2**20 if values else None
 
 
-def _free(name: str, names: Mapping[tuple[object, ...], str], key: tuple[object, ...]) -> str:
+def _free(key: tuple[object, ...], several: Sequence[tuple[object, ...]], names: Mapping[tuple[object, ...], str]) -> str:
     """With a number where families of different settings have one name."""
-    alike = [each for each, said in names.items() if said == name]
-    return name if len(alike) == 1 else f"{name} ({alike.index(key) + 1})"
+    alike = [each for each in several if names[each] == names[key]]
+    return names[key] if len(alike) == 1 else f"{names[key]} ({alike.index(key) + 1})"

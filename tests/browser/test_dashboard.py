@@ -111,6 +111,16 @@ def test_a_long_run_says_that_it_is_a_sample(tmp_path: Path, serve: Serve, page:
     assert " of about 20,0" in note
     drawn = points(page, "throughput")["long"]
     assert 1000 <= len(drawn) < 2000
+    box = page.locator("#chart-throughput .nsewdrag").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.42 * box["width"], box["y"] + box["height"] / 2, steps=5)
+    page.mouse.up()
+    page.wait_for_function(f"document.querySelector('#chart-loss .js-plotly-plot').data[0].y.length > {len(drawn) + 100}")
+    assert "&zoom=" in page.url
+    page.get_by_role("link", name="show all again").click()
+    page.wait_for_function(f"document.querySelector('#chart-loss .js-plotly-plot').data[0].y.length === {len(drawn)}")
 
 
 @pytest.mark.slow

@@ -48,7 +48,7 @@ def _bar() -> Any:
 
 
 def _chart(name: str) -> Any:
-    config: dict[str, Any] = {"displaylogo": False, "modeBarButtons": [["toImage", "resetScale2d"]], "displayModeBar": True}
+    config: dict[str, Any] = {"displaylogo": False, "modeBarButtons": [["toImage"]], "displayModeBar": True}
     image = {"format": "svg", "filename": f"dist-alexnet-{name}"}
     settings: Any = {**config, "toImageButtonOptions": image, "responsive": True}
     graph = dcc.Graph(
@@ -64,6 +64,8 @@ def _chart(name: str) -> Any:
 def axes(view: View) -> Any:
     """The choice of what goes from left to right."""
     links = [
-        go(word, replace(view, x=x), className="chosen" if view.x == x else "", aria_current=str(view.x == x).lower()) for x, word in AXES
+        go(word, replace(view, x=x, zoom=()), className="chosen" if view.x == x else "", aria_current=str(view.x == x).lower())
+        for x, word in AXES
     ]
-    return html.Nav(["against ", *links], className="axes")
+    whole = [go("show all again", replace(view, zoom=()))] if view.zoom else []
+    return html.Nav(["against ", *links, *whole], className="axes")

@@ -10,13 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from dist_alexnet.runs.browse.sample import POINTS, sample, tolerant
+from dist_alexnet.runs.browse.sample import COMMON, POINTS, sample, tolerant
 from dist_alexnet.runs.records import Record, Steps
 
 MOST_STEPS = 4 * POINTS  # records of steps that are kept; a live run that has more gives up every other one
 MOST_RARE = 20_000
 CHUNK_BYTES = 2**23
-COMMON = b'{"kind": "train"'
 
 
 @dataclass(frozen=True)
@@ -52,8 +51,17 @@ class Followed:
         self._inode, self._end, self._lines = -1, 0, 0
         self._whole, self._later = True, ""
 
-    def look(self) -> Look:
-        """Read what was added since the last look; from the beginning if the file is another one."""
+    @property
+    def searching(self) -> bool:
+        """What is rare is still being looked for."""
+        return self._search is not None and self._search.is_alive()
+
+    def look(self, closer: tuple[int, int] | None = None) -> Look:
+        """Read what was added since the last look; from the beginning if the file is another one.
+
+        Args:
+            closer: of what lies between these two steps as many records more as of the whole file.
+        """
         with self._lock:
             with suppress(OSError):
                 stat = self._path.stat()
@@ -62,22 +70,14 @@ class Followed:
                     self._inode = stat.st_ino
                 if stat.st_size > self._end:
                     self._read_on()
+            more = self._between(*closer) if closer and not self._whole else {}
             return Look(
-                records=tuple(record for _, record in sorted((self._rare | self._kept).items())),
+                records=tuple(record for _, record in sorted((more | self._rare | self._kept).items())),
                 about=self._lines,
                 whole=self._whole,
-                searching=self._search is not None and self._search.is_alive(),
+                searching=self.searching,
                 later=self._later,
             )
-
-    def between(self, first: int, last: int) -> list[Record]:
-        """A closer look at the records from one step to another: as many as a look at the whole file gives."""
-        with self._lock:
-            steps = [(place, record.step) for place, record in sorted(self._kept.items()) if isinstance(record, Steps)]
-        before = [place for place, step in steps if step <= first]
-        after = [place for place, step in steps if step >= last]
-        start, end = (before[-1] if before else 0), (after[0] if after else self._end)
-        return sample(self._path, start=min(start, end), end=max(start, end)).records
 
     def wait(self) -> None:
         """Until what is rare is found, too."""
@@ -100,6 +100,13 @@ class Followed:
             self._search.start()
         self._end += found.size
         self._thin()
+
+    def _between(self, first: int, last: int) -> dict[int, Record]:
+        steps = [(place, record.step) for place, record in sorted(self._kept.items()) if isinstance(record, Steps)]
+        start = max((place for place, step in steps if step <= first), default=0)
+        end = min((place for place, step in steps if step >= last and place > start), default=self._end)
+        found = sample(self._path, start=start, end=end)
+        return dict(zip(found.places, found.records, strict=True))
 
     def _thin(self) -> None:
         places = [place for place, record in self._kept.items() if isinstance(record, Steps)]

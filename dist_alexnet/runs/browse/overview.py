@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dist_alexnet.runs.browse.folder import RunsFolder
-from dist_alexnet.runs.browse.sample import tolerant
+from dist_alexnet.runs.browse.sample import COMMON, tolerant
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.records import Ended, Record, RunStarted, Steps, Validated
 
@@ -91,14 +91,16 @@ def _ends(metrics: Path) -> tuple[dict[str, Record], str]:
         start = max(0, size - TAIL_BYTES)
         stream.seek(start)
         *lines, _ = stream.read().split(b"\n")
+        done: tuple[bytes, ...] = ()
         for line in reversed(lines[1:] if start else lines):
             if "start" in newest and "train" in newest and "val" in newest:
                 break
-            if not any(line.startswith(b'{"kind": "%s"' % kind.encode()) for kind in newest):
+            if not line.startswith(done):
                 later = _keep(newest, line, later)
+                done = tuple(b'{"kind": "%s"' % kind.encode() for kind in newest)  # looking is cheaper than parsing
         if "start" not in newest:
             stream.seek(0)
-            heads = [tolerant(line)[0] for line in stream.read(HEAD_BYTES).split(b"\n")[:-1]]
+            heads = [tolerant(line)[0] for line in stream.read(HEAD_BYTES).split(b"\n")[:-1] if not line.startswith(COMMON)]
             if begun := [record for record in heads if isinstance(record, RunStarted)]:
                 newest["start"] = begun[-1]
     if "end" in newest and newest["end"].attempt < newest["last"].attempt:  # it has been resumed since

@@ -1,6 +1,6 @@
 """Whether a record holds what the types of its fields say: a file may come from anybody, and a word for a number must not stop a page."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cache
 from types import NoneType, UnionType
@@ -8,27 +8,32 @@ from typing import Any, get_args, get_origin
 
 from dist_alexnet.runs.records import KINDS, Record
 
+Check = Callable[[Any], bool]
+
 
 def well_formed(record: Record) -> bool:
     """All its values are of the types of its fields."""
-    return all(_fits(getattr(record, name), kind) for name, kind in _types(record.kind))
+    return all(check(getattr(record, name)) for name, check in _checks(record.kind))
 
 
 @cache
-def _types(kind: str) -> tuple[tuple[str, Any], ...]:
-    return tuple((each.name, each.type) for each in fields(KINDS[kind]))
+def _checks(kind: str) -> tuple[tuple[str, Check], ...]:
+    return tuple((each.name, _check(each.type)) for each in fields(KINDS[kind]))
 
 
-def _fits(value: object, kind: Any) -> bool:
+def _check(kind: Any) -> Check:
+    """What says whether a value is of a type."""
     origin = get_origin(kind)
     if origin is UnionType:
-        return any(_fits(value, each) for each in get_args(kind))
+        either = [_check(each) for each in get_args(kind)]
+        return lambda value: any(check(value) for check in either)
     if origin is Mapping:
-        return isinstance(value, dict) and all(_fits(each, get_args(kind)[1]) for each in value.values())
+        of_value = _check(get_args(kind)[1])
+        return lambda value: isinstance(value, dict) and all(map(of_value, value.values()))
     if origin is list:
-        return isinstance(value, list) and all(_fits(each, get_args(kind)[0]) for each in value)
+        of_item = _check(get_args(kind)[0])
+        return lambda value: isinstance(value, list) and all(map(of_item, value))
     if kind is Any:
-        return True
-    if kind is NoneType:
-        return value is None
-    return isinstance(value, (int, float) if kind is float else kind)
+        return lambda value: True
+    plain = (int, float) if kind is float else NoneType if kind is None else kind
+    return lambda value: isinstance(value, plain)

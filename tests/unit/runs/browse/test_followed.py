@@ -59,8 +59,10 @@ def test_of_a_long_file_the_rare_is_found_and_what_is_missing_is_said(long: Path
 
 def test_a_closer_look_at_a_long_file_shows_every_record(long: Path) -> None:
     follows = Followed(long)
-    follows.look()
-    assert {record.step for record in follows.between(2500, 2510) if isinstance(record, Steps)} >= set(range(2500, 2511))
+    before = follows.look()
+    closer = follows.look(closer=(2500, 2510))
+    assert {record.step for record in closer.records if isinstance(record, Steps)} >= set(range(2500, 2511))
+    assert set(map(id, before.records)) <= set(map(id, closer.records))
 
 
 def test_a_run_that_goes_on_for_long_keeps_its_first_its_last_and_what_is_rare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
