@@ -12,7 +12,7 @@ from dist_alexnet.runs.browse.folder import RunsFolder, key_of, shown
 from dist_alexnet.runs.browse.followed import Followed
 from dist_alexnet.runs.browse.overview import Overview, locked_files, overview
 
-FOLLOWED = 48  # runs whose records are kept in memory
+FOLLOWED = 24  # runs whose records are kept in memory
 FRESH_S = 1.0  # a listing is good for whoever asks within so long
 
 Mark = tuple[object, ...]  # what changes when a folder does
@@ -69,7 +69,7 @@ class Catalog:
         path = self.folder.path / name
         mark = mark_of(path)
         known = self._known.get(name)
-        if known and known[0] == mark and (known[1] is None or known[1].seen.state not in ("live", "silent")):
+        if known and known[0] == mark and (known[1] is None or known[1].seen.state != "live"):
             return known[1]
         entry = None
         if kind := self._kind(path):

@@ -14,6 +14,7 @@ from dist_alexnet.dashboard.catalog import Entry
 from dist_alexnet.dashboard.page.links import data, go, plain
 
 PAGE = 25
+MOST_NOTES = 3
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def table(entries: Sequence[Entry], view: View) -> Any:
     page = min(max(view.page, 1), pages)
     body = [_row(entry, view) for entry in entries[(page - 1) * PAGE : page * PAGE]]
     head = html.Tr([html.Th("", className="pick"), *(_heading(column, view) for column in COLUMNS)])
-    return [html.Div(html.Table([html.Thead(head), html.Tbody(body)]), className="scroll"), _pages(page, pages, view)]
+    later = [html.P(f"{entry.name}: {entry.seen.later}", className="note") for entry in entries if entry.seen.later][:MOST_NOTES]
+    return [html.Div(html.Table([html.Thead(head), html.Tbody(body)]), className="scroll"), _pages(page, pages, view), *later]
 
 
 def _heading(column: Column, view: View) -> Any:

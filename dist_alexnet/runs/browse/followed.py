@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from dist_alexnet.runs.browse.sample import COMMON, POINTS, sample, tolerant
+from dist_alexnet.runs.browse.sample import COMMON, MOST_LINE_BYTES, POINTS, sample, tolerant
 from dist_alexnet.runs.records import Record, Steps
 
-MOST_STEPS = 4 * POINTS  # records of steps that are kept; a live run that has more gives up every other one
+MOST_STEPS = 2 * POINTS  # records of steps that are kept; a live run that has more gives up every other one
 MOST_RARE = 20_000
 CHUNK_BYTES = 2**23
 
@@ -139,3 +139,5 @@ def uncommon(path: Path, start: int, end: int) -> Iterator[tuple[int, bytes]]:
                 if not line.startswith(COMMON):
                     yield place, line
                 place += len(line) + 1
+            if len(rest) > MOST_LINE_BYTES:  # that is no line of ours
+                place, rest = place + len(rest), b""

@@ -20,7 +20,7 @@ WHOLE_BYTES = 3 * 2**20  # up to here a file is read whole
 POINTS = 1000
 END_BYTES = 2**17  # of the beginning and of the end of a file, which are read whole
 PIECE_BYTES = 2**14  # of a place between; a line that is longer costs another read
-MOST_LINE_BYTES = 2**22
+MOST_LINE_BYTES = 2**20  # a line that is longer is none of ours, and nobody looks for its end
 COMMON = b'{"kind": "train"'  # how nearly all lines begin
 
 
@@ -76,20 +76,22 @@ def sample(path: Path, points: int = POINTS, start: int = 0, end: int | None = N
         if found.size <= WHOLE_BYTES:
             _read(stream, found, start, end)
             return found
-        middle, tail = _line_start(stream, start + END_BYTES, end), _line_start(stream, end - END_BYTES, end)
-        _read(stream, found, start, middle)
+        middle = _read(stream, found, start, start + END_BYTES)
+        tail = max(middle, _line_start(stream, end - END_BYTES, end))
         step = max(1, (tail - middle) // points)
         _pick(stream, found, range(middle, tail, step), tail)
         _read(stream, found, tail, end)
     return found
 
 
-def _read(stream: IO[bytes], found: Sample, start: int, end: int) -> None:
+def _read(stream: IO[bytes], found: Sample, start: int, end: int) -> int:
+    """All lines that end there or before; where the next one begins."""
     stream.seek(start)
     place = start
     for line in stream.read(max(0, end - start)).split(b"\n")[:-1]:
         found.add(place, line)
         place += len(line) + 1
+    return place
 
 
 def _pick(stream: IO[bytes], found: Sample, places: Iterable[int], end: int) -> None:
@@ -108,7 +110,8 @@ def _line_start(stream: IO[bytes], place: int, end: int) -> int:
     if place <= 0:
         return 0
     stream.seek(place - 1)
-    while place < end and (piece := stream.read(PIECE_BYTES)):
+    until = min(end, place + MOST_LINE_BYTES)
+    while place < until and (piece := stream.read(PIECE_BYTES)):
         if (found := piece.find(b"\n")) >= 0:
             return place + found
         place += len(piece)
@@ -118,7 +121,8 @@ def _line_start(stream: IO[bytes], place: int, end: int) -> int:
 def _last_line_end(stream: IO[bytes], start: int) -> int:
     """Just after the last line break, or `start` where there is none."""
     end = stream.seek(0, os.SEEK_END)
-    while end > start:
+    until = max(start, end - MOST_LINE_BYTES)
+    while end > until:
         begin = max(start, end - PIECE_BYTES)
         stream.seek(begin)
         if (found := stream.read(end - begin).rfind(b"\n")) >= 0:

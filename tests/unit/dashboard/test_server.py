@@ -67,7 +67,8 @@ def test_the_page_may_load_nothing_from_elsewhere(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "status"), [("127.0.0.1:8050", 200), ("localhost", 200), ("[::1]:80", 200), ("evil.example:8050", 403), ("a.localhost", 403)]
+    ("host", "status"),
+    [("127.0.0.1:8050", 200), ("localhost", 200), ("[::1]:80", 200), ("evil.example:8050", 403), ("a.localhost", 403), ("192.0.2.1", 403)],
 )
 def test_a_name_of_somebody_elses_that_leads_here_is_refused(host: str, status: int, client: FlaskClient) -> None:
     assert client.get("/", headers={"Host": host}).status_code == status
@@ -90,3 +91,8 @@ def test_any_address_makes_a_page(search: Any, client: FlaskClient) -> None:
             answer = client.post("/_dash-update-component", json=asked)
             assert answer.status_code == 200
             assert SECRET not in answer.text
+
+
+def test_where_other_machines_may_look_they_may_call_it_what_they_like(tmp_path: Path) -> None:
+    client = make_app(tmp_path, "0.0.0.0").server.test_client()
+    assert client.get("/", headers={"Host": "node7.cluster:8050"}).status_code == 200

@@ -1,5 +1,6 @@
 """A file of records that grows is read once, however often it is looked at."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,15 @@ def test_what_says_no_steps_is_found_with_its_place(chunk: int, tmp_path: Path, 
     found = list(uncommon(file, 0, len(content)))
     assert [content[place : place + len(text)] for place, text in found] == [text for _, text in found]
     assert [text[:15] for _, text in found] == [b'{"kind": "start', b'{"kind": "val",', b'{"kind": "end",']
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_a_file_of_sixteen_gigabytes_without_a_line_costs_no_more_than_a_look(end: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "metrics.jsonl"
+    file.write_bytes(line(steps(2)))
+    with file.open("r+b") as stream:
+        stream.truncate(2**34)
+        stream.seek(0, 2)
+        stream.write(end)
+    assert [record.step for record in Followed(file).look().records if isinstance(record, Steps)] in ([2], [])
+    os.truncate(file, 0)  # whoever still looks for what is rare finds its end
