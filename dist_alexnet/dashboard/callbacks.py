@@ -1,24 +1,19 @@
 """What moves the page: its address, the clock, and the filter. Whatever has not changed is not sent again."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from dash import Dash, Input, Output, State, ctx, no_update
+from dash import ALL, Dash, Input, Output, State, ctx, no_update
 from dash.exceptions import PreventUpdate
 
 from dist_alexnet.dashboard.address import View
 from dist_alexnet.dashboard.catalog import Catalog
-from dist_alexnet.dashboard.figures import AXIS_TITLES, CHARTS
 from dist_alexnet.dashboard.page import certificates, details, table
+from dist_alexnet.dashboard.page.charts import charts
 from dist_alexnet.dashboard.page.layout import axes
 from dist_alexnet.dashboard.page.links import go
 from dist_alexnet.dashboard.picked import Picked, mark, pick
-
-LOWEST = 350  # pixels of a chart
-CURVES = ("throughput", "loss", "errors", "memory")  # charts that are zoomed together
-EMPTY: dict[str, Any] = {"data": [], "layout": {}}
 
 
 def connect(app: Dash, catalog: Catalog) -> None:
@@ -64,18 +59,12 @@ def _picked_count(view: View) -> Any:
 
 
 def _connect_picked(app: Dash, catalog: Catalog) -> None:
-    parts = [
-        Output(f"{part}-{name}", at)
-        for name in CHARTS
-        for part, at in (("chart", "figure"), ("chart", "style"), ("card", "hidden"), ("csv", "href"))
-    ]
-
     @app.callback(
         Output("missing", "children"),
         Output("axes", "children"),
+        Output("charts", "children"),
         Output("details", "children"),
         Output("picked-mark", "data"),
-        *parts,
         Input("address", "search"),
         Input("tick", "n_intervals"),
         State("picked-mark", "data"),
@@ -89,43 +78,11 @@ def _connect_picked(app: Dash, catalog: Catalog) -> None:
         told = [details.comparison(runs), *details.details(catalog, _trained(runs))]
         told += [certificates.whole(catalog, run.key) for run in runs]
         choice = axes(view) if any(run.steps for run in runs) else None
-        return details.missing(catalog, view), choice, told, now, *_charts(runs, view)
+        return details.missing(catalog, view), choice, charts(runs, view), told, now
 
 
 def _trained(runs: Sequence[Picked]) -> list[Picked]:
     return [run for run in runs if run.look.records or run.settings]
-
-
-def _charts(runs: Sequence[Picked], view: View) -> list[Any]:
-    outputs: list[Any] = []
-    query = View(runs=view.runs, x=view.x, zoom=view.zoom).search().removeprefix("?")
-    for name, draw in CHARTS.items():
-        figure = draw(runs, view.x)
-        if figure:
-            _zoom(figure, view)
-            figure["layout"]["uirevision"] = query  # which curves are hidden stays so while a run goes on
-        outputs += [figure or EMPTY, {"height": f"{_height(figure)}px"}, figure is None, f"/csv?chart={name}&{query}"]
-    return outputs
-
-
-def _zoom(figure: dict[str, Any], view: View) -> None:
-    """Have a chart of curves show what the view does, as high as what is there."""
-    if figure["data"][0]["type"] == "bar":
-        return
-    figure["layout"]["yaxis"] |= {"fixedrange": True}
-    if view.zoom and figure["layout"]["xaxis"]["title"]["text"] == AXIS_TITLES[view.x]:
-        low, high = view.zoom
-        pairs = [pair for trace in figure["data"] for pair in zip(trace["x"], trace["y"], strict=True)]
-        seen = [y for x, y in pairs if low <= x <= high and y is not None and math.isfinite(y)]
-        figure["layout"]["xaxis"] |= {"range": [low, high]}
-        if seen:
-            room = 0.05 * (max(seen) - min(seen)) or 0.05 * abs(seen[0]) or 1.0
-            figure["layout"]["yaxis"] |= {"range": [min(seen) - room, max(seen) + room]}
-
-
-def _height(figure: dict[str, Any] | None) -> int:
-    bars = figure is not None and figure["data"][0]["type"] == "bar"
-    return max(LOWEST, 170 + 28 * len(figure["data"][0]["y"])) if figure and bars else LOWEST
 
 
 def _connect_filter(app: Dash) -> None:
@@ -147,12 +104,12 @@ def _connect_filter(app: Dash) -> None:
 def _connect_zoom(app: Dash) -> None:
     @app.callback(
         Output("address", "search", allow_duplicate=True),
-        *(Input(f"chart-{name}", "relayoutData") for name in CURVES),
+        Input({"chart": ALL}, "relayoutData"),
         State("address", "search"),
         prevent_initial_call=True,
     )
-    def zoom(*said: Any) -> Any:
-        told, view = ctx.triggered[0]["value"], View.parse(said[-1])
+    def zoom(_: object, search: object) -> Any:
+        told, view = ctx.triggered[0]["value"], View.parse(search)
         if not isinstance(told, dict):
             raise PreventUpdate
         if "xaxis.autorange" in told and view.zoom:

@@ -73,12 +73,13 @@ def pick(catalog: Catalog, view: View) -> list[Picked]:
 
 
 def mark(catalog: Catalog, view: View) -> str:
-    """What changes when something of the picked runs does; it costs a look at their folders."""
+    """What changes when something of the picked runs does; it costs a look at what they have added."""
     known: list[object] = []
     for key in view.runs:
         if path := catalog.folder.find(key):
             followed = catalog.follow(path)
-            known.append((key, mark_of(path), followed is not None and followed.searching))
+            look = followed.look() if followed else NOTHING
+            known.append((key, mark_of(path), look.about, look.searching))
     return str(hash((view.runs, view.x, view.zoom, tuple(known))))
 
 

@@ -24,13 +24,13 @@ def row(page: Page, name: str) -> str:
 def points(page: Page, chart: str) -> dict[str, list[float]]:
     """The curves of a chart as they are drawn: y by name."""
     found: dict[str, list[float]] = page.evaluate(
-        f"Object.fromEntries(document.querySelector('#chart-{chart} .js-plotly-plot').data.map(trace => [trace.name, trace.y]))"
+        f"Object.fromEntries(document.querySelector('#card-{chart} .js-plotly-plot').data.map(trace => [trace.name, trace.y]))"
     )
     return found
 
 
 def wait_for(page: Page, chart: str) -> None:
-    page.wait_for_selector(f"#card-{chart}:not([hidden]) .main-svg")
+    page.wait_for_selector(f"#card-{chart} .main-svg")
 
 
 def test_a_run_that_goes_on_moves_without_loading_the_page_again(tmp_path: Path, serve: Serve, page: Page) -> None:
@@ -44,7 +44,7 @@ def test_a_run_that_goes_on_moves_without_loading_the_page_again(tmp_path: Path,
         file.write(line(replace(steps(12, loss=9.0), time=time.time())))
     expect(page.locator("#list")).to_contain_text("12 / 500")
     expect(page.locator("#list")).to_contain_text("9.0000")
-    page.wait_for_function("document.querySelector('#chart-loss .js-plotly-plot').data[0].y.at(-1) === 9")
+    page.wait_for_function("document.querySelector('#card-loss .js-plotly-plot').data[0].y.at(-1) === 9")
     (run / "summary.json").write_text('{"status": "completed"}')
     expect(page.locator("#count")).to_have_text("1 runs, 0 live")
     assert page.evaluate("window.loaded") == 1
@@ -63,15 +63,15 @@ def test_four_runs_side_by_side_their_addresses_and_the_way_back(tmp_path: Path,
     assert page.url.endswith("/?runs=ddp-1,ddp-2,ddp-4,split")
     for chart in ("throughput", "loss", "errors", "phases", "ranks", "exposed", "bytes", "memory", "scaling"):
         wait_for(page, chart)
-    page.wait_for_function("document.querySelector('#chart-throughput .js-plotly-plot').data.length === 4")
+    page.wait_for_function("document.querySelector('#card-throughput .js-plotly-plot').data.length === 4")
     assert list(points(page, "throughput")) == ["ddp-1", "ddp-2", "ddp-4", "split"]
     assert list(points(page, "scaling")) == ["ddp, batch 64", "ddp, batch 64, ideal"]
     assert len(points(page, "ranks")["forward"]) == 1 + 2 + 4 + 2
     expect(page.locator("#details")).to_contain_text("train.lr")
     page.locator("#axes").get_by_role("link", name="epoch").click()
-    page.wait_for_function("document.querySelector('#chart-loss .js-plotly-plot').data[0].x[0] < 1")
+    page.wait_for_function("document.querySelector('#card-loss .js-plotly-plot').data[0].x[0] < 1")
     page.go_back()
-    page.wait_for_function("document.querySelector('#chart-loss .js-plotly-plot').data[0].x[0] === 2")
+    page.wait_for_function("document.querySelector('#card-loss .js-plotly-plot').data[0].x[0] === 2")
     page.go_back()
     expect(page.get_by_label("Pick split")).to_be_visible()
     page.go_forward()
@@ -111,16 +111,16 @@ def test_a_long_run_says_that_it_is_a_sample(tmp_path: Path, serve: Serve, page:
     assert " of about 20,0" in note
     drawn = points(page, "throughput")["long"]
     assert 1000 <= len(drawn) < 2000
-    box = page.locator("#chart-throughput .nsewdrag").bounding_box()
+    box = page.locator("#card-throughput .nsewdrag").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + box["height"] / 2)
     page.mouse.down()
     page.mouse.move(box["x"] + 0.42 * box["width"], box["y"] + box["height"] / 2, steps=5)
     page.mouse.up()
-    page.wait_for_function(f"document.querySelector('#chart-loss .js-plotly-plot').data[0].y.length > {len(drawn) + 100}")
+    page.wait_for_function(f"document.querySelector('#card-loss .js-plotly-plot').data[0].y.length > {len(drawn) + 100}")
     assert "&zoom=" in page.url
     page.get_by_role("link", name="show all again").click()
-    page.wait_for_function(f"document.querySelector('#chart-loss .js-plotly-plot').data[0].y.length === {len(drawn)}")
+    page.wait_for_function(f"document.querySelector('#card-loss .js-plotly-plot').data[0].y.length === {len(drawn)}")
 
 
 @pytest.mark.slow
@@ -138,14 +138,14 @@ def test_names_are_text(tmp_path: Path, serve: Serve, page: Page) -> None:
     page.on("dialog", lambda dialog: pytest.fail(f"a name was obeyed: {dialog.message}"))
     page.goto(f"{serve(tmp_path)}/?runs={','.join(map(key_of, NAMES))}")
     wait_for(page, "throughput")
-    page.wait_for_function(f"document.querySelectorAll('#chart-throughput .legendtext').length === {len(NAMES)}")
-    legend = page.locator("#chart-throughput .legendtext").all_text_contents()
+    page.wait_for_function(f"document.querySelectorAll('#card-throughput .legendtext').length === {len(NAMES)}")
+    legend = page.locator("#card-throughput .legendtext").all_text_contents()
     assert legend == NAMES
     for name in NAMES:
         assert name in row(page, name)
     assert page.locator("#list script, #list img, #details b").count() == 0
     page.get_by_label(f"Remove {NAMES[0]}").click()
-    page.wait_for_function(f"document.querySelectorAll('#chart-throughput .legendtext').length === {len(NAMES) - 1}")
+    page.wait_for_function(f"document.querySelectorAll('#card-throughput .legendtext').length === {len(NAMES) - 1}")
 
 
 def test_a_narrow_screen_shows_all_without_scrolling_sideways(tmp_path: Path, serve: Serve, page: Page) -> None:
@@ -167,12 +167,12 @@ def test_every_chart_is_saved_as_svg_and_as_csv(tmp_path: Path, serve: Serve, pa
     assert saved.value.suggested_filename == "dist-alexnet-loss.svg"
     assert Path(saved.value.path()).read_text().startswith("<svg")
     with page.expect_download() as saved:
-        page.locator("#csv-loss").click()
+        page.locator("#card-loss .csv").click()
     rows = list(csv.reader(Path(saved.value.path()).read_text().splitlines()))
     assert rows[:2] == [["curve", "step", "loss, mean over the report"], ["'=a<b>", "2", str(4 / 3)]]
     assert [row[1] for row in rows[1:4]] == ["2", "4", "6"]
     with page.expect_download() as saved:
-        page.locator("#csv-phases").click()
+        page.locator("#card-phases .csv").click()
     rows = list(csv.reader(Path(saved.value.path()).read_text().splitlines()))
     assert rows[0] == ["of", "part", "ms per step"]
     assert rows[1][:2] == ["'=a<b>", "data wait"]

@@ -6,7 +6,6 @@ from typing import Any
 from dash import dcc, html
 
 from dist_alexnet.dashboard.address import View
-from dist_alexnet.dashboard.figures import CHARTS
 from dist_alexnet.dashboard.page.links import go
 
 LOOK_MS = 2000  # between two looks at the folder
@@ -33,7 +32,7 @@ def page(folder: str) -> Any:
                     html.Section([_bar(), html.Div(id="list")], className="card"),
                     html.Div(id="missing"),
                     html.Div(id="axes"),
-                    html.Div([_chart(name) for name in CHARTS], className="charts"),
+                    html.Div(id="charts", className="charts"),
                     html.Div(id="details"),
                     html.Div(id="others"),
                 ]
@@ -45,20 +44,6 @@ def page(folder: str) -> Any:
 def _bar() -> Any:
     words = dcc.Input(id="filter", type="search", placeholder="filter: name, state, strategy", debounce=0.4, value="")
     return html.Div([html.H2("Runs"), words, html.Span(id="picked-count")], className="bar")
-
-
-def _chart(name: str) -> Any:
-    config: dict[str, Any] = {"displaylogo": False, "modeBarButtons": [["toImage"]], "displayModeBar": True}
-    image = {"format": "svg", "filename": f"dist-alexnet-{name}"}
-    settings: Any = {**config, "toImageButtonOptions": image, "responsive": True}
-    graph = dcc.Graph(
-        id=f"chart-{name}",
-        figure={"data": [], "layout": {}},
-        config=settings,
-        className="graph",
-    )
-    link = html.A("CSV", id=f"csv-{name}", href="", download=f"dist-alexnet-{name}.csv", className="csv", title="The numbers of this chart")
-    return html.Section([graph, link], id=f"card-{name}", className="card chart", hidden=True)
 
 
 def axes(view: View) -> Any:

@@ -51,11 +51,6 @@ class Followed:
         self._inode, self._end, self._lines = -1, 0, 0
         self._whole, self._later = True, ""
 
-    @property
-    def searching(self) -> bool:
-        """What is rare is still being looked for."""
-        return self._search is not None and self._search.is_alive()
-
     def look(self, closer: tuple[int, int] | None = None) -> Look:
         """Read what was added since the last look; from the beginning if the file is another one.
 
@@ -75,7 +70,7 @@ class Followed:
                 records=tuple(record for _, record in sorted((more | self._rare | self._kept).items())),
                 about=self._lines,
                 whole=self._whole,
-                searching=self.searching,
+                searching=self._search is not None and self._search.is_alive(),
                 later=self._later,
             )
 
