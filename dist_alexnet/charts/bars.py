@@ -29,7 +29,7 @@ def stacked(
         for name, values in parts.items()
     ]
     layout = {**frame(title, x), "barmode": "stack", "showlegend": True, "bargap": 0.35}
-    layout["yaxis"] = {"autorange": "reversed", "automargin": True, "type": "category"}
+    layout["yaxis"] = {"autorange": "reversed", "automargin": True, "ticklabelstandoff": 6, "type": "category"}
     layout["legend"] |= {"traceorder": "normal"}
     return {"data": data, "layout": layout}
 

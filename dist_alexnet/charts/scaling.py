@@ -19,4 +19,6 @@ def scaling(title: str, families: Mapping[str, Sequence[tuple[int, float]]]) -> 
         ranks, rates = zip(*sorted(points), strict=True)
         curves.append(Curve(name, ranks, rates, colour))
         curves.append(Curve(f"{name}, ideal", ranks, [rates[0] * each / ranks[0] for each in ranks], colour, "dot"))
-    return lines(title, "ranks", "images/s", curves)
+    chart = lines(title, "ranks", "images/s", curves)
+    chart["layout"]["xaxis"] |= {"tickvals": sorted({ranks for points in families.values() for ranks, _ in points})}
+    return chart

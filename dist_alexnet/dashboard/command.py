@@ -23,7 +23,7 @@ def dashboard(
     listening = listen(host, port)
     from dist_alexnet.dashboard.server import server_of
 
-    server = server_of(listening, runs.absolute(), host)
+    server = server_of(listening, runs, host)
     bound = listening.getsockname()
     at = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
     print(f"http://{at}:{bound[1]}/ shows the runs in {ascii(str(runs))[1:-1]}; Ctrl-C ends it", flush=True)
@@ -34,6 +34,8 @@ def dashboard(
 def _check(runs: Path) -> None:
     if not runs.is_dir():
         raise UsageError(f"--runs {runs}: there is no such folder; type the one that holds the folders of runs")
+    if (runs / "metrics.jsonl").exists():
+        raise UsageError(f"--runs {runs}: that is a run; type the folder that it lies in, --runs {runs.absolute().parent}")
     try:
         next(runs.iterdir(), None)
     except OSError as error:

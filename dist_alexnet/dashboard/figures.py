@@ -43,7 +43,7 @@ def where_time_goes(runs: Sequence[Picked], x: str) -> Figure | None:
     """Phases, a bar for each run."""
     shown = [run for run in runs if run.settled]
     means = [_mean([(each.phase_seconds, each.steps) for each in run.settled]) for run in shown]
-    return phases("Time of a step, mean of what is shown", [run.name for run in shown], means) if shown else None
+    return phases("Time of a step, by run", [run.name for run in shown], means) if shown else None
 
 
 def by_rank(runs: Sequence[Picked], x: str) -> Figure | None:

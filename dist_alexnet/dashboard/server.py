@@ -37,7 +37,7 @@ def make_app(runs: Path, host: str = "127.0.0.1") -> Dash:
         "dist_alexnet.dashboard", title="dist-alexnet", update_title=quiet, serve_locally=True, index_string=INDEX, add_log_handler=False
     )
     catalog = Catalog(runs)
-    app.layout = page(shown(str(runs)))
+    app.layout = page(shown(str(runs)), shown(str(runs.absolute())))
     callbacks.connect(app, catalog)
     downloads.connect(app.server, catalog)
     _guard(app.server, host, " ".join(app.csp_hashes()))

@@ -45,7 +45,7 @@ def _card(catalog: Catalog, run: Picked, different: set[str]) -> Any:
         part("Checkpoints", ["step", "folder", "MB", "seconds", "written"], _checkpoints(run)),
         part("Images left out", ["step", "image"], [[each.step, shown(each.image)] for each in _of(run, BadImage)]),
         for_run(catalog, run),
-        part("Settings", ["setting", "value"], run.settings.items(), marked=different),
+        part("Settings", ["setting", "value"], _settings(run, different), marked=different),
         _log(catalog, run),
     ]
     dot = html.Span("", className="dot", style={"background": run.colour})
@@ -69,6 +69,11 @@ def _checkpoints(run: Picked) -> list[list[Any]]:
         name = shown(saved.path) + ("" if there else " (no longer there)")
         rows.append([number(saved.step, ","), name, megabytes, number(saved.seconds, ".2f"), moment(saved.time)])
     return rows
+
+
+def _settings(run: Picked, different: set[str]) -> list[tuple[str, str]]:
+    """What is not the same in all that are picked comes first."""
+    return sorted(run.settings.items(), key=lambda pair: pair[0] not in different)
 
 
 def _failures(catalog: Catalog, run: Picked) -> Any:

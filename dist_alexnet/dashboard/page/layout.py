@@ -12,8 +12,13 @@ LOOK_MS = 2000  # between two looks at the folder
 AXES = (("step", "step"), ("epoch", "epoch"), ("time", "wall clock"))
 
 
-def page(folder: str) -> Any:
-    """All of it."""
+def page(folder: str, whole: str) -> Any:
+    """All of it.
+
+    Args:
+        folder: of the runs, as it was typed.
+        whole: its path from the root.
+    """
     return html.Div(
         [
             dcc.Location(id="address", refresh=False),
@@ -23,7 +28,7 @@ def page(folder: str) -> Any:
             html.Header(
                 [
                     html.H1(go("dist-alexnet", View())),
-                    html.Span(folder, className="folder"),
+                    html.Span(folder, className="folder", title=whole),
                     html.Span("", id="count"),
                 ]
             ),

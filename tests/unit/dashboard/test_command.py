@@ -32,13 +32,14 @@ def test_it_says_where_it_is_and_ends_when_it_is_interrupted(tmp_path: Path) -> 
 
 def test_what_cannot_be_had_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "runs").mkdir()
+    make_run(tmp_path / "runs", "a")
     (tmp_path / "file").touch()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         for words, told in (
             (["--runs", "nowhere"], "--runs nowhere: there is no such folder; type the one that holds the folders of runs"),
             (["--runs", "file"], "--runs file: there is no such folder; type the one that holds the folders of runs"),
+            (["--runs", "runs/a"], f"--runs runs/a: that is a run; type the folder that it lies in, --runs {tmp_path / 'runs'}"),
             (["--port", port], f"--port {port} is in use on 127.0.0.1; type another, or 0 for one that is free"),
             (
                 ["--host", "192.0.2.1", "--port", "0"],
