@@ -15,7 +15,7 @@ from dist_alexnet.runs.browse.folder import name_of, shown
 from dist_alexnet.runs.browse.followed import Followed, Look
 from dist_alexnet.runs.records import Record, RunStarted, Steps, Validated
 
-NOTHING = Look(records=(), about=0, whole=True, searching=False, later="")
+NOTHING = Look(records=(), about=0, exact=True, whole=True, searching=False, later="")
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ class Look:
     """What is known of a file of records."""
 
     records: tuple[Record, ...]  # in the order of the file
-    about: int  # lines in the file; exact if all of them were read
+    about: int  # lines in the file
+    exact: bool  # they were counted, not estimated
     whole: bool  # every line was read
     searching: bool  # for what is rare
     later: str  # what is said of lines that a later version has written
@@ -33,7 +34,7 @@ class Look:
         """What whoever sees the records must know."""
         told = []
         if not self.whole:
-            told.append(f"{len(self.records):,} of about {self.about:,} records are shown")
+            told.append(f"{len(self.records):,} of {'' if self.exact else 'about '}{self.about:,} records are shown")
         if self.searching:
             told.append("validations, checkpoints and bad images are still being looked for")
         return "; ".join([*told, *([self.later] if self.later else [])])
@@ -50,6 +51,7 @@ class Followed:
         self._rare: dict[int, Record] = {}
         self._inode, self._end, self._lines = -1, 0, 0
         self._whole, self._later = True, ""
+        self._estimated = 0  # parts of the file whose lines were not counted
 
     def look(self, closer: tuple[int, int] | None = None) -> Look:
         """Read what was added since the last look; from the beginning if the file is another one.
@@ -69,6 +71,7 @@ class Followed:
             return Look(
                 records=tuple(record for _, record in sorted((more | self._rare | self._kept).items())),
                 about=self._lines,
+                exact=not self._estimated,
                 whole=self._whole,
                 searching=self._search is not None and self._search.is_alive(),
                 later=self._later,
@@ -81,7 +84,7 @@ class Followed:
 
     def _forget(self) -> None:
         self._kept, self._rare = {}, {}  # new ones: a thread may still be adding to the old
-        self._end, self._lines, self._whole, self._later = 0, 0, True, ""
+        self._end, self._lines, self._whole, self._later, self._estimated = 0, 0, True, "", 0
         self._search = None
 
     def _read_on(self) -> None:
@@ -91,7 +94,9 @@ class Followed:
         self._lines += found.about
         if not found.whole:
             self._whole = False
-            self._search = threading.Thread(target=self._find_rare, args=(self._rare, self._end, self._end + found.size), daemon=True)
+            self._estimated += 1
+            span = (self._end, self._end + found.size, found.about)
+            self._search = threading.Thread(target=self._find_rare, args=(self._rare, *span), daemon=True)
             self._search.start()
         self._end += found.size
         self._thin()
@@ -111,28 +116,34 @@ class Followed:
             self._whole = False
             places = [place for place in places if place in self._kept]
 
-    def _find_rare(self, into: dict[int, Record], start: int, end: int) -> None:
+    def _find_rare(self, into: dict[int, Record], start: int, end: int, estimate: int) -> None:
         found: dict[int, Record] = {}
-        for place, line in uncommon(self._path, start, end):
-            record, _ = tolerant(line)
-            if record:
-                found[place] = record
-            if len(found) >= MOST_RARE:
-                break
+        lines = 0
+        for counted, rare in uncommon(self._path, start, end):
+            lines += counted
+            for place, line in rare[: MOST_RARE - len(found)]:
+                record, _ = tolerant(line)
+                if record:
+                    found[place] = record
         with self._lock:
             into.update(found)
+            if into is self._rare:  # the file is still the same
+                self._lines += lines - estimate
+                self._estimated -= 1
 
 
-def uncommon(path: Path, start: int, end: int) -> Iterator[tuple[int, bytes]]:
-    """The lines that say no steps, and where they begin; a gigabyte takes a second or two."""
+def uncommon(path: Path, start: int, end: int) -> Iterator[tuple[int, list[tuple[int, bytes]]]]:
+    """By pieces of a file: how many lines end in it, and those that say no steps, with where they begin; a gigabyte takes seconds."""
     place, rest = start, b""
     with suppress(OSError), path.open("rb") as stream:
         stream.seek(start)
         while (left := end - place - len(rest)) > 0 and (chunk := stream.read(min(CHUNK_BYTES, left))):
             *lines, rest = (rest + chunk).split(b"\n")
+            rare = []
             for line in lines:
                 if not line.startswith(COMMON):
-                    yield place, line
+                    rare.append((place, line))
                 place += len(line) + 1
+            yield len(lines), rare
             if len(rest) > MOST_LINE_BYTES:  # that is no line of ours
                 place, rest = place + len(rest), b""
