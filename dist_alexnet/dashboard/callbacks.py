@@ -82,7 +82,7 @@ def _connect_picked(app: Dash, catalog: Catalog) -> None:
 
 
 def _trained(runs: Sequence[Picked]) -> list[Picked]:
-    return [run for run in runs if run.look.records or run.settings]
+    return [run for run in runs if run.look.records or run.settings or run.look.later]
 
 
 def _connect_filter(app: Dash) -> None:
