@@ -37,4 +37,4 @@ def with_intervals(title: str, unit: str, names: Sequence[str], values: Sequence
             "color": "#24292f",
             "thickness": 1.2,
         }
-    return {"data": [bars], "layout": lying({**frame(title, unit), "showlegend": False}, len(names))}
+    return {"data": [bars], "layout": lying({**frame(title, unit), "showlegend": False})}

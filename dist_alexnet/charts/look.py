@@ -36,17 +36,27 @@ def colours(names: Iterable[str]) -> dict[str, str]:
     return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(dict.fromkeys(names))}
 
 
+def text(name: str) -> str:
+    """A name as plotly shows it letter by letter: it reads tags in the texts of a chart."""
+    return name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def lying(layout: dict[str, Any]) -> dict[str, Any]:
+    """The same for bars that lie, so that names of any length can be read, with the first on top."""
+    return {**layout, "yaxis": {"autorange": "reversed", "automargin": True, "ticklabelstandoff": 6, "type": "category"}}
+
+
 def frame(title: str, x: str = "", y: str = "", **more: Any) -> dict[str, Any]:
     """The layout of a chart, for plotly: title and axes with their units."""
     return {
-        "title": {"text": title, "font": {"size": 15}},
+        "title": {"text": title, "font": {"size": 14}, "x": 0, "xanchor": "left", "xref": "container", "pad": {"l": 12}},
         "font": {"family": FONT, "size": 12, "color": "#24292f"},
-        "xaxis": {"title": {"text": x}, "gridcolor": "#e4e8ed", "zerolinecolor": "#c4cad2"},
+        "xaxis": {"title": {"text": x, "standoff": 8}, "automargin": True, "gridcolor": "#e4e8ed", "zerolinecolor": "#c4cad2"},
         "yaxis": {"title": {"text": y}, "gridcolor": "#e4e8ed", "zerolinecolor": "#c4cad2", "rangemode": "tozero"},
         "plot_bgcolor": "white",
         "paper_bgcolor": "white",
-        "margin": {"l": 60, "r": 20, "t": 50, "b": 50},
-        "legend": {"orientation": "h", "y": -0.2},
+        "margin": {"l": 60, "r": 20, "t": 44, "b": 50},
+        "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "xanchor": "left"},
         "hoverlabel": {"namelength": -1},
         **more,
     }

@@ -41,4 +41,4 @@ def lost(title: str, series: Mapping[str, Sequence[tuple[int, float, float, str]
         "textposition": "inside",
         "hovertemplate": "%{y}<br>%{x:,.1f} images/s fewer than in proportion<extra></extra>",
     }
-    return {"data": [reached, missing], "layout": lying({**frame(title, "images/s"), "barmode": "stack", "showlegend": True}, len(labels))}
+    return {"data": [reached, missing], "layout": lying({**frame(title, "images/s"), "barmode": "stack", "showlegend": True})}

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import Any
 
-import plotly.graph_objects as go
 from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
 from dist_alexnet.charts.look import FONT
 
+LOWEST = 320  # of charts, in pixels
 CONFIG = {"displaylogo": False, "responsive": True, "toImageButtonOptions": {"format": "svg"}}
 STYLE = f"""
 body {{ font-family: {FONT}; color: #24292f; margin: 0 auto; max-width: 1200px; padding: 1rem; line-height: 1.45 }}
@@ -31,14 +32,17 @@ def page(title: str, parts: Iterable[str]) -> str:
     )
 
 
-def charts(figures: Sequence[tuple[str, go.Figure]]) -> str:
+def charts(figures: Sequence[tuple[str, dict[str, Any]]]) -> str:
     """Figures side by side, as many as the width takes; each with an id."""
-    drawn = (
-        f'<div class="chart">{to_html(figure, CONFIG, include_plotlyjs=False, full_html=False, div_id=name)}</div>'
-        for name, figure in figures
-    )
+    drawn = (f'<div class="chart">{_html(name, figure)}</div>' for name, figure in figures)
     fit = "<script>window.dispatchEvent(new Event('resize'))</script>"  # the first were drawn when they had the width for themselves
     return f'<div class="charts">{"".join(drawn)}</div>{fit}\n'
+
+
+def _html(name: str, figure: dict[str, Any]) -> str:
+    height = f"{max(LOWEST, 190 + 24 * len(figure['data'][0]['y']))}px" if figure["data"] else f"{LOWEST}px"
+    html: str = to_html(figure, CONFIG, include_plotlyjs=False, full_html=False, div_id=name, default_height=height)
+    return html
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], name: str) -> str:

@@ -48,14 +48,19 @@ class Reader:
                     if self._end is not None and self._position >= self._end:
                         return
                     self._position += len(line) + 1
-                    yield from _record(line)
-        if unfinished:
-            yield from _record(rest)
+                    if record := record_of(line):
+                        yield record
+        if unfinished and (record := record_of(rest)):
+            yield record
 
 
-def _record(line: bytes) -> Iterator[Record]:
+def record_of(line: bytes) -> Record | None:
+    """What a line says; None: it is no record.
+
+    Raises:
+        UsageError: a later version of this program has written it.
+    """
     content = None
     with suppress(ValueError, RecursionError):
         content = json.loads(line)
-    if isinstance(content, dict) and (record := parse(content)):
-        yield record
+    return parse(content) if isinstance(content, dict) else None

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from dist_alexnet.charts.look import PHASE_COLOURS
+from dist_alexnet.charts.look import PHASE_COLOURS, text
 from dist_alexnet.compare.interval import Interval
 from dist_alexnet.compare.report import files
 from dist_alexnet.compare.report.page import FILE, write_report
@@ -59,7 +59,7 @@ def test_its_numbers_are_those_of_the_json(page: Page, made: dict[str, Any], tmp
     drawn = page.evaluate("document.getElementById('throughput-32').data[0]")
     for each in made["results"]:
         assert shown[each["name"]][1] == f"{each['ips']['median']:.2f}"
-        place = drawn["y"].index(f"{each['name']} on {each['ranks']}")
+        place = drawn["y"].index(text(f"{each['name']} on {each['ranks']}"))
         assert drawn["x"][place] == each["ips"]["median"]
         assert drawn["error_x"]["arrayminus"][place] == pytest.approx(each["ips"]["median"] - each["ips"]["low"])
     fastest_first = sorted(made["results"], key=lambda each: -each["ips"]["median"])

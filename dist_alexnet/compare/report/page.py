@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-
-import plotly.graph_objects as go
+from typing import Any
 
 from dist_alexnet.charts import bars, page
-from dist_alexnet.charts.look import PHASE_COLOURS
+from dist_alexnet.charts.intervals import with_intervals
+from dist_alexnet.charts.lost import lost
 from dist_alexnet.compare.interval import CONFIDENCE, Interval
 from dist_alexnet.compare.report.figure import drawn
 from dist_alexnet.compare.result import BASES, Comparison, Result
@@ -55,25 +55,24 @@ def _made(comparison: Comparison) -> str:
     return f"{comparison.made}; {on}; dist-alexnet {versions.get('dist-alexnet')}, torch {versions.get('torch')}"
 
 
-def _charts(results: Sequence[Result]) -> Iterator[tuple[str, go.Figure]]:
+def _charts(results: Sequence[Result]) -> Iterator[tuple[str, dict[str, Any]]]:
     names = [result.label for result in results]
-    yield "throughput", bars.with_intervals("Throughput", "images/s", names, [_triple(result.ips) for result in results])
+    yield "throughput", with_intervals("Throughput", "images/s", names, [_triple(result.ips) for result in results])
     for base in BASES:
         if with_base := [result for result in results if base in result.times]:
             title = f"Times as fast as {base}{'' if base == 'single' else ' on as many ranks'}"
             values = [_triple(result.times[base]) for result in with_base]
-            yield f"times-{base}", bars.with_intervals(title, "ratio", [result.label for result in with_base], values)
+            yield f"times-{base}", with_intervals(title, "ratio", [result.label for result in with_base], values)
     slowest = [result.phases[result.slowest_rank] for result in results]
-    phases = {phase: [1000 * rank.get(phase, 0.0) for rank in slowest] for phase in PHASE_COLOURS}
-    yield "phases", bars.stacked("A step of the slowest rank", "ms", names, phases, PHASE_COLOURS)
+    yield "phases", bars.phases("A step of the slowest rank", names, slowest)
     exposed = {exchange: [1000 * result.exposed.get(exchange, 0.0) for result in results] for exchange in _exchanges(results, "exposed")}
     yield "exposed", bars.stacked("Waiting for exchanges, mean over ranks", "ms per step", names, exposed)
-    yield "scaling", bars.scaling("Scaling over ranks, with memory of a rank", _scaling(results))
+    yield "scaling", lost("Scaling over ranks, with memory of a rank", _scaling(results))
     sent = {exchange: [sum(result.sent.get(exchange, {}).values()) / 1e6 for result in results] for exchange in _exchanges(results, "sent")}
     yield "bytes", bars.stacked("Sent by all ranks", "MB per step", names, sent)
     memory = [((result.memory_bytes or 0) / 2**20,) * 3 for result in results]
     how = "measured" if all(result.memory_measured for result in results) else "as explain states it"
-    yield "memory", bars.with_intervals(f"Memory of the rank with the most, {how}", "MiB", names, memory)
+    yield "memory", with_intervals(f"Memory of the rank with the most, {how}", "MiB", names, memory)
 
 
 def _exchanges(results: Sequence[Result], field: str) -> list[str]:

@@ -1,0 +1,1 @@
+"""What stands on the page, as Dash's components."""
