@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-CONFIDENCE = 0.99  # of the median that repeats would settle on; the median of one repeat is as uncertain itself, and lies within with 93 %
+CONFIDENCE = 0.99  # of the median that repeats would settle on; the median of one repeat is as uncertain itself, and lies within with 97 %
 MIN_ROUNDS = 8  # with fewer not even the smallest and the largest value enclose it so surely
 
 

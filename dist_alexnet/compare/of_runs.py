@@ -33,7 +33,7 @@ def compare_runs(folders: Sequence[Path]) -> Comparison:
         raise UsageError(f"--runs compares two runs or more, not {len(folders)}; type their folders after it, as in --runs runs/a runs/b")
     read = [Run(folder) for folder in folders]
     found = [run.result() for run in read]
-    found = [replace(result, times=_times(result, found), limit=limit(result)) for result in found]
+    found = [replace(result, times=_times(result, found), limit=limit(result, found)) for result in found]
     first = read[0]
     return Comparison(
         measured="runs",

@@ -51,7 +51,7 @@ def results(entries: Sequence[Entry], rounds: Sequence[Sequence[Mapping[str, Any
         for base, entry, theirs in ((entry.name, entry, theirs) for entry, theirs in zip(entries, taken, strict=True) if entry.is_base):
             if base == "single" or entry.config.launch.ranks == result.ranks:
                 times[base] = paired([each["seconds"] for each in theirs], [each["seconds"] for each in mine])
-        with_times.append(replace(result, times=times))
+        with_times.append(replace(result, times=times, limit=limit(result, found)))
     return with_times
 
 
@@ -60,7 +60,7 @@ def _result(entry: Entry, rounds: Sequence[Mapping[str, Any]]) -> Result:
     batch, typical = config.train.global_batch, _typical(rounds)
     peaks, energies = ([each[key] for each in rounds] for key in ("peak", "joules"))
     stated = max(group.memory.total for group in layout.groups)
-    result = Result(
+    return Result(
         name=entry.name,
         strategy=entry.name,
         ranks=config.launch.ranks,
@@ -81,7 +81,6 @@ def _result(entry: Entry, rounds: Sequence[Mapping[str, Any]]) -> Result:
         cpu_seconds_per_image=fmean(each["cpu"] for each in rounds) / batch,
         joules_per_image=None if None in energies else fmean(energies) / batch,
     )
-    return replace(result, limit=limit(result))
 
 
 def _typical(rounds: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:

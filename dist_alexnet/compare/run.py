@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dist_alexnet.compare import equality
+from dist_alexnet.compare.interval import MIN_ROUNDS
 from dist_alexnet.compare.race import Course, race, read_rounds
 from dist_alexnet.compare.request import Prepared
 from dist_alexnet.compare.result import Comparison
@@ -43,10 +44,11 @@ def run(prepared: Prepared, folder: Path, launch: Launch, tell: Callable[[str], 
     for batch, heat in heats.items():
         entries = [replace(entry, equality=found[entry.label]) for entry in heat]
         file = folder / f"rounds-{batch}.jsonl"
-        if (done := len(read_rounds(file))) < prepared.asked.rounds:
-            rounds = f"rounds {done + 1} to {prepared.asked.rounds}, after {prepared.asked.warmup} to warm up"
-            tell(f"batch {batch}: {len(entries)} contestants, {rounds}")
-            _race(prepared, entries, file, ranks, launch)
+        for rounds in _until(prepared.asked.rounds):
+            if (done := len(read_rounds(file))) < rounds:
+                warmup = f", after {prepared.asked.warmup} to warm up" if prepared.asked.warmup else ""
+                tell(f"batch {batch}: {len(entries)} contestants, rounds {done + 1} to {rounds}{warmup}")
+                _race(prepared, rounds, entries, file, ranks, launch)
         measured += results(entries, read_rounds(file)[: prepared.asked.rounds])
     return Comparison(
         measured="in turn",
@@ -91,8 +93,13 @@ def writing(folder: Path) -> Iterator[None]:
         raise UsageError(f"cannot write {error.filename or folder}: {error.strerror}; type --out with a folder you can write to") from None
 
 
-def _race(prepared: Prepared, entries: list[Entry], file: Path, directory: RunDirectory, launch: Launch) -> None:
-    course = Course(prepared.asked.rounds, prepared.asked.warmup, prepared.data, file)
+def _until(rounds: int) -> list[int]:
+    """How far each start of the ranks goes: what memory and which cores processes happen to get is in the numbers, too, if there are two."""
+    return [rounds // 2, rounds] if rounds >= 2 * MIN_ROUNDS else [rounds]
+
+
+def _race(prepared: Prepared, rounds: int, entries: list[Entry], file: Path, directory: RunDirectory, launch: Launch) -> None:
+    course = Course(rounds, prepared.asked.warmup, prepared.data, file)
     largest = max((entry.config for entry in entries), key=lambda config: config.launch.ranks)
     with tempfile.TemporaryDirectory(prefix=".cases-", dir=file.parent) as folder:  # which all ranks see
         Trials(directory, Path(folder), launch).start([largest], partial(race, [entry.config for entry in entries], course))

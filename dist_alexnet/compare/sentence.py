@@ -1,6 +1,6 @@
 """What limits a strategy, in one sentence, from where the time of its steps goes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from dist_alexnet.compare.result import Result
@@ -19,8 +19,8 @@ WORDS = {
 DOING = {"forward": "the forward pass", "backward": "the backward pass", "optimizer": "the update", "h2d": "copying to its device"}
 
 
-def limit(result: Result) -> str:
-    """The largest of what is no forward and backward pass, if it matters."""
+def limit(result: Result, others: Sequence[Result] = ()) -> str:
+    """The largest of what is no forward and backward pass, if it matters; else how long these are beside `others` on as many ranks."""
     step, phases = result.step_seconds or 1.0, result.phases
     shares = {
         "data": max(rank["data_wait"] for rank in phases) / step,
@@ -33,7 +33,7 @@ def limit(result: Result) -> str:
     largest = max(shares, key=lambda name: shares[name])
     share = f"{shares[largest]:.0%}"
     if shares[largest] < MATTERS:
-        return _computes(result)
+        return _computes(result, others)
     match largest:
         case "data":
             rank = max(range(len(phases)), key=lambda rank: phases[rank]["data_wait"])
@@ -58,13 +58,23 @@ def _on(rank: int, phases: list[Mapping[str, float]]) -> str:
     return f" on rank {rank}, and the others for it" if others and max(others) < phases[rank]["data_wait"] / 2 else ""
 
 
-def _computes(result: Result) -> str:
+def _computes(result: Result, others: Sequence[Result]) -> str:
     step = result.step_seconds or 1.0
     forward, backward = (fmean(rank[phase] for rank in result.phases) / step for phase in ("forward", "backward"))
-    return (
-        f"{result.label} computes in {forward + backward:.0%} of its step (forward {forward:.0%}, backward {backward:.0%}): "
-        "only faster arithmetic makes it faster"
-    )
+    said = f"{result.label} computes in {forward + backward:.0%} of its step (forward {forward:.0%}, backward {backward:.0%})"
+    alike = [other for other in others if (other.ranks, other.global_batch) == (result.ranks, result.global_batch)]
+    fastest = min(alike, key=_computing, default=result)
+    longer = _computing(result) / (_computing(fastest) or 1.0) - 1
+    if longer < MATTERS:
+        return f"{said}: only faster arithmetic makes it faster"
+    meanwhile = f", and meanwhile sends {_exchanged(result)}" if result.sent_bytes > fastest.sent_bytes else ""
+    millions = [f"{each.parameters / 1e6:,.1f}" for each in (result, fastest)]
+    return f"{said}, {longer:.0%} longer than {fastest.label}: each rank has {millions[0]} million parameters, not {millions[1]}{meanwhile}"
+
+
+def _computing(result: Result) -> float:
+    """Seconds of a step."""
+    return fmean(rank["forward"] + rank["backward"] for rank in result.phases)
 
 
 def _waits(result: Result, share: str) -> str:

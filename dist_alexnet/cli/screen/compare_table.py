@@ -41,7 +41,7 @@ def _heading(comparison: Comparison, batch: int) -> str:
 
 
 def _table(headings: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False)
     longest = max(len(row[0]) for row in rows)
     for heading in headings:
         is_text = heading == "contestant"

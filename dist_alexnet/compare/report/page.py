@@ -8,7 +8,7 @@ from typing import Any
 from dist_alexnet.charts import bars, page
 from dist_alexnet.charts.intervals import with_intervals
 from dist_alexnet.charts.lost import lost
-from dist_alexnet.compare.interval import CONFIDENCE, Interval
+from dist_alexnet.compare.interval import CONFIDENCE, MIN_ROUNDS, Interval
 from dist_alexnet.compare.report.figure import drawn
 from dist_alexnet.compare.result import BASES, Comparison, Result
 
@@ -133,7 +133,8 @@ def _how(comparison: Comparison) -> Iterator[str]:
     if comparison.measured == "in turn":
         yield (
             f"All contestants live in the same processes and take a step in turn, in an order that each of the {setting['rounds']} rounds "
-            f"draws anew, after {setting['warmup']} rounds that do not count. Ratios are of steps of the same round."
+            f"draws anew, after {setting['warmup']} rounds that do not count. Ratios are of steps of the same round. From {2 * MIN_ROUNDS} "
+            "rounds on the processes are started twice, so that what memory and cores they happen to get is in the intervals, too."
         )
         yield f"First each took steps in float64 that are those of one process, but for who is called inexact; images: {setting['data']}."
     yield (

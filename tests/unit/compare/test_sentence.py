@@ -73,5 +73,17 @@ def test_many_exchanges_are_counted_and_the_longest_is_named() -> None:
     assert said == "ddp on 2 waits 50% of its step for 3 exchanges, longest for the input of conv3, 4.0 MB a rank"
 
 
+def test_a_backward_pass_that_shares_the_cores_with_gradients() -> None:
+    slow, fast = ({"forward": 0.3, "backward": seconds} for seconds in (0.69, 0.42))
+    sent = {"gradients": {"backward": 2 * 243_860_896.0}}
+    ddp = result(slow, slow, exposed={"gradients": 0.01}, sent=sent, linear_share=0.962)
+    split = result(fast, fast, name="channel_split", parameters=30_500_000)
+    assert limit(ddp, [ddp, split]) == (
+        "ddp on 2 computes in 100% of its step (forward 30%, backward 70%), 38% longer than channel_split on 2: each rank has 61.0 million "
+        "parameters, not 30.5, and meanwhile sends 243.9 MB of gradients a rank, 96% of them of the fully connected layers"
+    )
+    assert "only faster arithmetic" in limit(split, [ddp, split])
+
+
 def test_a_run_without_steps_has_a_sentence_too() -> None:
     assert limit(result({}))
