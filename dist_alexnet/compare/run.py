@@ -94,7 +94,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def _until(rounds: int) -> list[int]:
-    """How far each start of the ranks goes: what memory and which cores processes happen to get is in the numbers, too, if there are two."""
+    """How far each start of the ranks goes. With two of them, what memory and cores processes happen to get is in the numbers, too."""
     return [rounds // 2, rounds] if rounds >= 2 * MIN_ROUNDS else [rounds]
 
 

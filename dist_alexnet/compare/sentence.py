@@ -97,7 +97,7 @@ def _exchanged(result: Result) -> str:
     said = f"{megabytes:,.1f} MB of {WORDS.get(name, name)} a rank" if name in WORDS else f"the input of {name}, {megabytes:,.1f} MB a rank"
     if not megabytes:
         said = WORDS.get(name, f"the input of {name}")
-    if name == "gradients" and result.linear_share is not None:
+    if name == "gradients" and result.linear_share:
         said += f", {result.linear_share:.0%} of them of the fully connected layers"
     among = [WORDS.get(other, other) for other in result.exposed if other != name and result.exposed[other] > 0]
     if among and result.exposed[name] < sum(result.exposed.values()) / 2:
