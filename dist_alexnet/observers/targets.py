@@ -4,6 +4,7 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
+from dist_alexnet.json_text import to_json
 from dist_alexnet.runs.directory import RunDirectory
 
 FOLDER = ".prometheus"  # in the output directory: a pattern of file_sd may have stars in its last part only
@@ -22,7 +23,7 @@ class Target:
                 other.unlink(missing_ok=True)
         content = [{"targets": [address], "labels": {"run": directory.path.name}}]
         part = self._file.with_name(f"{self._file.name}.unfinished")
-        part.write_text(json.dumps(content) + "\n")
+        part.write_text(to_json(content) + "\n")
         part.rename(self._file)
         self._url.write_text(f"http://{address}/metrics\n")
 

@@ -121,6 +121,7 @@ def test_saved_under_channel_split_and_resumed_under_ddp(whole: Path, dist_alexn
         torch.testing.assert_close(moved[name], tensor, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow  # tests/ranks/test_checkpoints.py moves it between all pairs of layouts, without commands
 def test_fc8_on_the_first_rank_saves_and_moves_too(dist_alexnet: Command, workplace: Path) -> None:
     """The first rank holds what the second does not, and then four ranks hold halves."""
     split = dist_alexnet("train", "-c", "tiny.yaml", "--name", "first", "strategy.options.fc8=first", "--json")

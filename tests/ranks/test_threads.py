@@ -73,7 +73,7 @@ def main(launcher: str, threads: str) -> None:
     execute(partial(watched, prepared.job), prepared.job.directory, prepared.launcher, print)
 
 
-@pytest.mark.parametrize(("launcher", "threads"), [("local", 1), ("ray", 2)])
+@pytest.mark.parametrize(("launcher", "threads"), [("local", 1), pytest.param("ray", 2, marks=pytest.mark.slow)])
 def test_a_rank_keeps_to_its_threads(tmp_path: Path, launcher: str, threads: int) -> None:
     here = str(Path(__file__).parent)  # where Ray's workers find the function
     environment = {**os.environ, "PYTHONPATH": here, "OMP_NUM_THREADS": "7"}  # of the shell; the setting is what counts
