@@ -1,5 +1,6 @@
 """`dist-alexnet compare`."""
 
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -9,14 +10,18 @@ import typer
 
 from dist_alexnet.cli import options
 from dist_alexnet.cli.screen.shown import say, shown
+from dist_alexnet.config import UsageError
 from dist_alexnet.json_text import to_json
 from dist_alexnet.machine.surroundings import check_alone
 
 if TYPE_CHECKING:
     from dist_alexnet.compare.result import Comparison
 
+WITH_RUNS = ("overrides", "runs", "against", "fail_if_slower", "out", "as_json")  # parameters that a comparison of runs reads
+
 
 def compare(
+    context: typer.Context,
     overrides: options.Overrides = None,
     preset: options.Preset = None,
     strategies: Annotated[
@@ -51,13 +56,15 @@ def compare(
     """
     typed = options.as_overrides(locals() | {"strategies": None, "gpus": None})
     from dist_alexnet.compare.against import Baseline
-    from dist_alexnet.config import UsageError
 
     baseline = Baseline.asked(against, fail_if_slower)
     folder = (out or Path("runs") / f"compare-{time.strftime('%Y%m%d-%H%M%S')}").absolute()
     if runs:
+        _check_read(context)
         from dist_alexnet.compare.of_runs import compare_runs
+        from dist_alexnet.compare.run import check_empty
 
+        check_empty(folder)
         comparison = compare_runs([Path(each) for each in overrides or ()])
     else:
         check_alone()
@@ -85,6 +92,14 @@ def compare(
     sys.exit(1 if baseline and baseline.failed else 0)
 
 
+def _check_read(context: typer.Context) -> None:
+    """Refuse what would do nothing beside --runs (UsageError)."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source and source.name == "COMMANDLINE" and parameter.name not in WITH_RUNS:
+            raise UsageError(f"{parameter.opts[-1]} would do nothing: --runs reads what runs have left; leave it out")
+
+
 def _run(
     typed: list[str],
     preset: str | None,
@@ -103,19 +118,20 @@ def _run(
 
     prepared = prepare(Asked(preset, typed, strategies, gpus, batches, rounds, warmup), folder.parent, inexact, say)
     from dist_alexnet.compare.equality import Unequal
-    from dist_alexnet.compare.run import begin, run
+    from dist_alexnet.compare.run import begin, run, writing
 
     begin(prepared, folder, resume)
     for line in prepared.left_out:
         say(f"left out: {line}")
     try:
-        return run(prepared, folder, make_launcher, say)
+        with writing(folder):
+            return run(prepared, folder, make_launcher, say)
     except Unequal as found:
         for line in str(found).splitlines():
             print(f"not equal: {shown(line)}", file=sys.stderr)
-        print("error: these do not compute the same step, so they are not compared", file=sys.stderr)
+        print("error: these do not compute the same step, or failed in it, so nothing is compared", file=sys.stderr)
         sys.exit(1)
     except TrainingFailed as error:
         print(f"error: {shown(str(error))}", file=sys.stderr)
-        say(f"to go on: the same command with --out {folder} --resume")
+        say(f"to go on: the same command with --out {shlex.quote(str(folder))} --resume")
         sys.exit(error.exit_code)

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-CONFIDENCE = 0.99  # of the median that repeats would settle on; the median of one repeat is as uncertain itself, and lies within with 97 %
+CONFIDENCE = 0.99  # of the median that repeats would settle on; that of one repeat is uncertain itself, and lies within with about 95 %
 MIN_ROUNDS = 8  # with fewer not even the smallest and the largest value enclose it so surely
 
 
@@ -33,21 +33,13 @@ class Interval:
         )
         return Interval(median(values), low, high, len(values))
 
-    def scaled(self, by: float) -> "Interval":
-        """Of the values times a positive number."""
-        return Interval(self.median * by, self.low * by, self.high * by, self.values)
-
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
 
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
-
     @staticmethod
     def from_dict(content: Mapping[str, Any]) -> "Interval":
-        """What `as_dict` gave."""
-        return Interval(content["median"], content["low"], content["high"], content["values"])
+        """What `asdict` gave (KeyError, TypeError, ValueError: it is something else)."""
+        return Interval(float(content["median"]), float(content["low"]), float(content["high"]), int(content["values"]))
 
 
 def paired(base: Sequence[float], mine: Sequence[float]) -> Interval:

@@ -1,25 +1,30 @@
 """The same report of runs that are over, from this machine or another: what they say, and what is not comparable about them."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from dist_alexnet import registry
 from dist_alexnet.compare.interval import Interval
-from dist_alexnet.compare.result import Comparison, Result
+from dist_alexnet.compare.result import BASES, Comparison, Result
 from dist_alexnet.compare.results import linear_share
 from dist_alexnet.compare.sentence import limit
 from dist_alexnet.config import Config, UsageError
 from dist_alexnet.resolve import resolve
+from dist_alexnet.runs.browse.folder import shown
+from dist_alexnet.runs.browse.well_formed import well_formed
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.records import RunStarted, Steps
+from dist_alexnet.telemetry.clock import PHASES
 
-COMMON = ("model", "data", "train")  # sections of the configuration; what is left of them for comparing is below
+SECTIONS = ("model", "data", "train")  # of the configuration; what is left out of them is below
 BESIDE = {"train": ("epochs", "max_steps", "log_every", "validate_every", "checkpoint_every", "keep_checkpoints", "schedule")}
 
 
@@ -29,51 +34,70 @@ def compare_runs(folders: Sequence[Path]) -> Comparison:
     Raises:
         UsageError: fewer than two, or one is no run, or has not reported twice.
     """
+    folders = list(dict.fromkeys(folders))
     if len(folders) < 2:
         raise UsageError(f"--runs compares two runs or more, not {len(folders)}; type their folders after it, as in --runs runs/a runs/b")
-    read = [Run(folder) for folder in folders]
+    read = [Run(folder, name) for folder, name in zip(folders, _names(folders), strict=True)]
     found = [run.result() for run in read]
-    found = [replace(result, times=_times(result, found), limit=limit(result, found)) for result in found]
+    bases = [result for result, run in zip(found, read, strict=True) if run.is_base]
+    found = [replace(result, times=_times(result, bases), limit=limit(result, found)) for result in found]
     first = read[0]
     return Comparison(
         measured="runs",
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         results=found,
         setting={
-            "runs": [str(run.path) for run in read],
+            "runs": [shown(str(run.path)) for run in read],
             "device": first.started.device,
             "dtype": _at(first.config, "train", "dtype"),
             "data": _at(first.config, "data", "path") or "generated",
             "model": first.config.get("model"),
         },
-        versions=first.environment.get("versions", {}),
+        versions=_section(first.environment.get("versions")),
         machine={key: value for key, value in first.environment.items() if key not in ("versions", "command")},
         notes=["runs, one after the other and not in turn: what else their machines did is in the ratios", *_not_comparable(read)],
     )
 
 
-class Run:
-    """What its folder says."""
+def _names(folders: Sequence[Path]) -> list[str]:
+    """The last part of each path, or all of it where another run has the same."""
+    last = [folder.absolute().name for folder in folders]
+    return [shown(name if last.count(name) == 1 else str(folder)) for name, folder in zip(last, folders, strict=True)]
 
-    def __init__(self, path: Path) -> None:
-        self.path, directory = path, RunDirectory(path.absolute())
+
+class Run:
+    """What its folder says: the newest attempt that has reported twice, without its first report."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        """`name`: to tell it from the others."""
+        self.path, self.name, directory = path, name, RunDirectory(path.absolute())
         if not directory.metrics.exists():
             raise UsageError(
                 f"--runs {path}: {'no run is in it' if path.is_dir() else 'there is no such folder'}; type the folder of a run"
             )
-        records = list(directory.records())
+        records = [record for record in directory.records() if well_formed(record)]
         started = [record for record in records if isinstance(record, RunStarted)]
-        self.steps = [record for record in records if isinstance(record, Steps) and record.steps and record.phase_seconds_by_rank][1:]
-        if not started or not self.steps:
+        steps = [record for record in records if isinstance(record, Steps)]
+        reports = {record.attempt: [each for each in steps if _is_report(each, record)] for record in started}
+        reported = [record for record in started if len(reports[record.attempt]) > 1]
+        if not reported:
             raise UsageError(f"--runs {path}: it has not reported twice yet; type a run of more than twice its train.log_every steps")
-        self.started = started[-1]
-        self.steps = [record for record in self.steps if record.attempt == self.started.attempt] or self.steps
+        self.started = reported[-1]
+        self.steps = reports[self.started.attempt][1:]
         self.config: Mapping[str, Any] = {}
         self.environment: Mapping[str, Any] = {}
-        with suppress(OSError, yaml.YAMLError):
-            self.config = yaml.safe_load(directory.config.read_text(encoding="utf-8")) or {}
-        with suppress(OSError, ValueError):
-            self.environment = json.loads(directory.environment.read_text(encoding="utf-8"))
+        with suppress(OSError, ValueError, RecursionError, yaml.YAMLError):
+            self.config = _section(yaml.safe_load(directory.config.read_text(encoding="utf-8")))
+        with suppress(OSError, ValueError, RecursionError):
+            self.environment = _section(json.loads(directory.environment.read_text(encoding="utf-8")))
+
+    @property
+    def is_base(self) -> bool:
+        """With the options of its strategy as they come, so that others may be compared with it."""
+        if self.started.strategy not in BASES:
+            return False
+        usual = asdict(registry.load(registry.STRATEGIES, self.started.strategy).Options())
+        return all(usual.get(name) == value for name, value in self.started.options.items())
 
     def result(self) -> Result:
         """Means over its reports, weighted by steps."""
@@ -84,14 +108,14 @@ class Run:
             return sum(value * record.steps for value, record in zip(values, steps, strict=True)) / count
 
         phases: list[Mapping[str, float]] = [
-            {phase: mean([record.phase_seconds_by_rank[rank].get(phase, 0.0) for record in steps]) for phase in last.phase_seconds}
-            for rank in range(len(last.phase_seconds_by_rank))
+            {phase: mean([record.phase_seconds_by_rank[rank].get(phase, 0.0) for record in steps]) for phase in PHASES}
+            for rank in range(started.world_size)
         ]
         name = ":".join([started.strategy, *(f"{key}={value}" for key, value in started.options.items())])
         cpu = [sum(record.cpu_seconds_by_rank) for record in steps]
         known = self._known()
         return Result(
-            name=f"{self.path.name} ({started.strategy})",
+            name=f"{self.name} ({started.strategy})",
             strategy=name,
             ranks=started.world_size,
             global_batch=started.global_batch,
@@ -103,7 +127,7 @@ class Run:
             sent=last.exchange_bytes_per_step,
             memory_bytes=max(last.peak_memory_bytes_by_rank, default=None),
             memory_measured=True,
-            cpu_seconds_per_image=mean(cpu) / started.global_batch if all(cpu) else None,
+            cpu_seconds_per_image=mean(cpu) * count / sum(record.images for record in steps) if all(cpu) else None,
             **known,
         )
 
@@ -117,13 +141,22 @@ class Run:
         return {"parameters": 0}
 
 
-def _times(result: Result, found: Sequence[Result]) -> dict[str, Interval]:
+def _is_report(record: Steps, of: RunStarted) -> bool:
+    """Of this attempt, with all that is compared."""
+    return (
+        record.attempt == of.attempt
+        and min(record.steps, record.images) > 0
+        and 0 < record.step_seconds < math.inf
+        and len(record.phase_seconds_by_rank) == of.world_size
+    )
+
+
+def _times(result: Result, bases: Sequence[Result]) -> dict[str, Interval]:
     """Against runs of the bases with the same batch; the interval takes both ends of both, for nothing pairs them."""
     times = {}
-    for base in found:
-        alike = base.global_batch == result.global_batch and (base.strategy == "single" or base.ranks == result.ranks)
+    for base in bases:
         name = base.strategy.partition(":")[0]
-        if alike and name in ("single", "ddp") and name not in times:
+        if base.global_batch == result.global_batch and (name == "single" or base.ranks == result.ranks) and name not in times:
             mine, theirs = result.ips, base.ips
             times[name] = Interval(
                 mine.median / theirs.median, mine.low / theirs.high, mine.high / theirs.low, min(mine.values, theirs.values)
@@ -135,8 +168,8 @@ def _not_comparable(runs: Sequence[Run]) -> list[str]:
     """In what they differ besides the strategy, a line each."""
     first, lines = runs[0], []
     for run in runs[1:]:
-        told = f"{run.path.name} against {first.path.name}"
-        for section in COMMON:
+        told = f"{run.name} against {first.name}"
+        for section in SECTIONS:
             lines += [f"{told}: {line}" for line in _differing(section, _at(first.config, section), _at(run.config, section))]
         for key in ("processor", "cores", "cuda_devices", "versions"):
             lines += [f"{told}: {line}" for line in _differing(key, first.environment.get(key), run.environment.get(key))]
@@ -156,3 +189,8 @@ def _at(content: Any, *keys: str) -> Any:
     for key in keys:
         content = content.get(key) if isinstance(content, dict) else None
     return content
+
+
+def _section(content: Any) -> Mapping[str, Any]:
+    """Of a file, which may hold anything."""
+    return content if isinstance(content, dict) else {}

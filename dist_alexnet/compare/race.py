@@ -66,7 +66,8 @@ class Contestant:
         others = self._allocated() - self._kept
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
-        energy, cpu = joules(device), time.process_time()
+        # A device that ranks share counts what all of them use.
+        energy, cpu = 0.0 if self.config.launch.share_device else joules(device), time.process_time()
         clock.restart()
         self.trainer.step(self.batch, RATE, self._steps)
         clock.end_step()
@@ -120,6 +121,8 @@ def race(entries: Sequence[Config], course: Course, world: World, configs: Seque
     agreement = Agreement(world, configs[0].launch.timeout_s)
     contestants = _line_up(entries, course, world)
     done = len(read_rounds(course.file))
+    if world.rank == 0:
+        _end_line(course.file)
     for number in range(done - course.warmup, course.rounds):
         mine: dict[int, Any] = {}
         for place in _order(len(entries), number, entries[0].train.seed):
@@ -144,6 +147,14 @@ def read_rounds(file: Path) -> list[list[dict[str, Any]]]:
             with suppress(ValueError):
                 rounds.append(json.loads(line))
     return rounds
+
+
+def _end_line(file: Path) -> None:
+    """Where a kill cut the last line short, have the next one begin in a line of its own."""
+    with suppress(FileNotFoundError):
+        if not file.read_bytes().endswith(b"\n"):
+            with file.open("a") as stream:
+                stream.write("\n")
 
 
 def _line_up(entries: Sequence[Config], course: Course, world: World) -> list[Contestant | None]:

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dist_alexnet import registry
-from dist_alexnet.config import Config, UsageError
+from dist_alexnet.config import Config, StrategyConfig, UsageError
 from dist_alexnet.launch.settle import make_launcher, open_sets, settle_classes, settle_ranks, with_generated_classes
 from dist_alexnet.resolve import resolve
-from dist_alexnet.settings.idle import IN_COMPARISON, check_idle, typed_keys
+from dist_alexnet.settings.idle import IN_COMPARISON, SAID_BY_OPTIONS, check_idle, typed_keys
 from dist_alexnet.settings.lists import numbers
 from dist_alexnet.settings.presets import PAPER, read_preset
 
@@ -65,8 +65,9 @@ def prepare(asked: Asked, output_dir: Path, inexact: bool, tell: Callable[[str],
     preset = read_preset(asked.preset or PAPER)
     tell(f"{', '.join(names)}: loading PyTorch")
     chosen = [(name, resolve(preset, [*asked.overrides, *_as_overrides(name)])) for name in names]
-    check_idle(chosen[0][1], typed_keys(asked.overrides), [IN_COMPARISON])
-    most = replace(chosen[0][1], launch=replace(chosen[0][1].launch, workers=max(sizes)))
+    check_idle(chosen[0][1], typed_keys(asked.overrides), [IN_COMPARISON, SAID_BY_OPTIONS])
+    first = chosen[0][1]
+    most = replace(first, strategy=StrategyConfig(BASE), launch=replace(first.launch, workers=max(sizes)))  # ours, which does load
     config, data = settle_ranks(most), None
     make_launcher(config).validate()
     if config.data.path is not None:
@@ -134,8 +135,23 @@ def _heats(
             for batch in batches:
                 train, launch = replace(config.train, global_batch=batch), replace(config.launch, workers=ranks)
                 case = replace(config, strategy=own.strategy, train=train, launch=launch)
-                if reason := strategy.why_not(case, ranks):
+                if reason := _why_not(strategy, case):
                     left_out.append(f"{name} on {ranks}: {reason}")
                 else:
                     heats[batch].append(Entry(name, case))
     return heats, list(dict.fromkeys(left_out))
+
+
+def _why_not(strategy: Any, case: Config) -> str:
+    """Why it cannot run; empty where it can."""
+    from dist_alexnet.parallel.world import World
+
+    try:
+        reason: str = strategy.why_not(case, case.launch.ranks)
+        if not reason:
+            strategy(case, World(0, case.launch.ranks))
+        return reason
+    except UsageError as error:
+        return str(error)
+    except Exception as error:  # tables that cannot work, or a method that fails: the author's, and no reason to stop the others
+        return f"{type(error).__name__}: {error}"

@@ -1,8 +1,10 @@
 """Runs a comparison: first whether all are equal, then the race, batch by batch. What is done is in its folder, and is not done again."""
 
+import json
+import os
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +19,10 @@ from dist_alexnet.compare.result import Comparison
 from dist_alexnet.compare.results import Entry, results
 from dist_alexnet.config import UsageError
 from dist_alexnet.json_text import to_json
+from dist_alexnet.runs.browse.folder import shown
 from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.runs.writable import remedy
+from dist_alexnet.settings.presets import PAPER
 from dist_alexnet.telemetry.environment import describe_machine, versions
 from dist_alexnet.trials.run import Launch, Trials
 
@@ -56,7 +61,7 @@ def run(prepared: Prepared, folder: Path, launch: Launch, tell: Callable[[str], 
         results=measured,
         setting=_setting(prepared),
         versions=versions(),
-        machine={key: value for key, value in describe_machine().items() if key != "command"},
+        machine=_machine(),
         left_out=prepared.left_out,
     )
 
@@ -67,21 +72,37 @@ def begin(prepared: Prepared, path: Path, resume: bool) -> None:
     Raises:
         UsageError: there is another one, or none to go on with.
     """
-    file = path / REQUEST
-    mine = to_json({"asked": asdict(prepared.asked), "heats": _heats(prepared)}, indent=2, sort_keys=True) + "\n"
-    if file.exists():
-        if not resume:
-            raise UsageError(f"--out {path}: there is a comparison in it; type --resume to go on with it, or another --out")
-        if file.read_text() != mine:
-            raise UsageError(f"--resume: {path} compares something else, see {file.name} in it; type what was typed then, or another --out")
-        return
-    if resume:
-        raise UsageError(f"--resume: there is no comparison in {path}; type --out with the folder of one, or leave --resume out")
-    if path.exists() and any(path.iterdir()):
-        raise UsageError(f"--out {path}: there are other things in it; type a new folder")
+    file, mine = path / REQUEST, {"asked": asdict(prepared.asked), "heats": _heats(prepared), "on": {**_machine(), "versions": versions()}}
     with writing(path):
-        path.mkdir(parents=True, exist_ok=True)
-        file.write_text(mine)
+        if not file.exists():
+            if resume:
+                raise UsageError(f"--resume: there is no comparison in {path}; type --out with the folder of one, or leave --resume out")
+            check_empty(path)
+            path.mkdir(parents=True, exist_ok=True)
+            file.write_text(to_json(mine, indent=2, sort_keys=True) + "\n")
+        elif not resume:
+            raise UsageError(f"--out {path}: there is a comparison in it; type --resume to go on with it, or another --out")
+        else:
+            _check_same(file, json.loads(to_json(mine)))
+
+
+def check_empty(path: Path) -> None:
+    """Refuse a folder that holds anything (UsageError)."""
+    with writing(path):
+        if os.path.lexists(path) and any(path.iterdir()):
+            raise UsageError(f"--out {path}: there are other things in it; type a new folder")
+
+
+def _check_same(file: Path, mine: Mapping[str, Any]) -> None:
+    before: Any = None
+    with suppress(ValueError, RecursionError):
+        before = json.loads(file.read_text())
+    if not isinstance(before, dict) or any(before.get(key) != mine[key] for key in ("asked", "heats")):
+        told = f"--resume: {file.parent} compares something else, see {file.name} in it"
+        raise UsageError(f"{told}; type what was typed then, or another --out")
+    if before.get("on") != mine["on"]:
+        told = f"--resume: {file.parent} was begun on another machine or with other versions, see {file.name} in it"
+        raise UsageError(f"{told}; go on there, or type another --out")
 
 
 @contextmanager
@@ -90,7 +111,10 @@ def writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UsageError(f"cannot write {error.filename or folder}: {error.strerror}; type --out with a folder you can write to") from None
+        mend = remedy(error)
+        raise UsageError(
+            f"cannot write {error.filename or folder}: {error.strerror}; {mend and f'{mend}, or '}type --out with a folder you can write to"
+        ) from None
 
 
 def _until(rounds: int) -> list[int]:
@@ -105,12 +129,16 @@ def _race(prepared: Prepared, rounds: int, entries: list[Entry], file: Path, dir
         Trials(directory, Path(folder), launch).start([largest], partial(race, [entry.config for entry in entries], course))
 
 
+def _machine() -> dict[str, Any]:
+    return {key: value for key, value in describe_machine().items() if key != "command"}
+
+
 def _setting(prepared: Prepared) -> dict[str, Any]:
     config = prepared.config
     return {
-        "preset": prepared.asked.preset,
+        "preset": prepared.asked.preset or PAPER,
         "overrides": list(prepared.asked.overrides),
-        "data": str(prepared.data) if prepared.data else "drawn from the seed",
+        "data": shown(str(prepared.data)) if prepared.data else "drawn from the seed",
         "device": config.launch.device,
         "launcher": config.launch.name,
         "dtype": config.train.dtype,

@@ -79,7 +79,8 @@ class Catalog:
         return entry
 
     def _kind(self, path: Path) -> str:
-        for kind, needs in (("certificate", ["certificate.json"]), ("comparison", ["compare.json", "report.html"])):
+        # A comparison has a certificate, too.
+        for kind, needs in (("comparison", ["compare.json", "report.html"]), ("certificate", ["certificate.json"])):
             if all(self.folder.file(path / each) for each in needs):
                 return kind
         return "run" if any(self.folder.file(path / each) for each in ("metrics.jsonl", "config.yaml")) else ""

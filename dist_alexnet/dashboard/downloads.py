@@ -12,6 +12,7 @@ from dist_alexnet.dashboard.address import View
 from dist_alexnet.dashboard.catalog import Catalog
 from dist_alexnet.dashboard.figures import CHARTS
 from dist_alexnet.dashboard.picked import pick
+from dist_alexnet.runs.browse.folder import cell
 
 MOST_REPORT_BYTES = 2**26
 # A report has its scripts and styles in itself. It may be anybody's: it runs apart from this page, and reaches nobody.
@@ -56,12 +57,6 @@ def as_csv(figure: Mapping[str, Any]) -> str:
 
 
 def _rows(trace: Mapping[str, Any], bars: bool) -> Iterator[Sequence[object]]:
-    name = _word(trace["name"])
+    name = cell(unescape(trace["name"]))
     for x, y in zip(trace["x"], trace["y"], strict=True):
-        yield (_word(y), name, x) if bars else (name, x, "" if y is None else y)
-
-
-def _word(name: str) -> str:
-    """A name as it is; with an apostrophe before it where a spreadsheet would take it for a formula."""
-    plain = unescape(name)
-    return f"'{plain}" if plain.startswith(("=", "+", "-", "@")) else plain
+        yield (cell(unescape(y)), name, x) if bars else (name, x, "" if y is None else y)

@@ -23,8 +23,11 @@ def differences(runs: Sequence[Mapping[str, str]]) -> list[str]:
 
 @lru_cache(maxsize=256)
 def _parsed(text: str) -> Mapping[str, str]:
+    loader: Any = yaml.CBaseLoader if hasattr(yaml, "CBaseLoader") else yaml.BaseLoader
     try:
-        content = yaml.load(text, yaml.CBaseLoader if hasattr(yaml, "CBaseLoader") else yaml.BaseLoader)
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, loader)):
+            return {}  # no run writes these, and a few lines of them may stand for more settings than memory holds
+        content = yaml.load(text, loader)
         return dict(_flat(content)) if isinstance(content, dict) else {}
     except (yaml.YAMLError, RecursionError, ValueError):
         return {}

@@ -49,11 +49,10 @@ class Server:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    allow_reuse_address = True  # a resumed run takes the port of the one that was killed
 
     def server_bind(self) -> None:
         """Without looking up the name of the host, which takes seconds where no name server answers."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a resumed run takes the port of the one that was killed
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
 

@@ -42,7 +42,7 @@ class RankFailure:
         """
         failures = []
         for path in directory.log(0).parent.glob("rank_*.error.json"):
-            with suppress(ValueError, TypeError, OSError):
+            with suppress(ValueError, TypeError, OSError, RecursionError):
                 failures.append((path.stat().st_mtime_ns, path.name, RankFailure(**json.loads(path.read_text()))))
         return [failure for *_, failure in sorted(failures, key=lambda found: found[:2])]
 

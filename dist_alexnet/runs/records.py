@@ -130,9 +130,10 @@ def parse(content: Mapping[str, Any]) -> Record | None:
         UsageError: it is of a later version than this program knows.
     """
     kind = KINDS.get(str(content.get("kind")))
-    if kind is None:
+    version = content.get("version", 1)
+    if kind is None or not isinstance(version, int):
         return None
-    if (version := content.get("version", 1)) > VERSION:
+    if version > VERSION:
         raise UsageError(f"a record has version {version}, and this dist-alexnet knows up to {VERSION}; install the one that wrote it")
     names = {each.name for each in fields(kind)}
     try:

@@ -86,6 +86,11 @@ IN_COMPARISON = Idle(
     lambda config: True,
     "a comparison takes the same steps again and again, --rounds of them, and tells nobody; leave it out",
 )
+SAID_BY_OPTIONS = Idle(
+    ("train.global_batch", "launch.workers"),
+    lambda config: True,
+    "a comparison has several of them; type -b and --gpus with commas between",
+)
 IN_MEASUREMENT = Idle(
     ("data.synth.", "model.", "train.", "strategy.", "launch."),
     lambda config: True,

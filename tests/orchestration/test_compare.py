@@ -86,11 +86,14 @@ def test_it_goes_on_where_it_was_stopped(compared: dict[str, Any], workplace: Pa
     before = read_rounds(file)
     assert 12 <= len(before) < 400
     _rounds(workplace / "stopped", 400, len(before) + 2)
+    with file.open("a") as stream:
+        stream.write('[{"seconds": ')  # what a kill leaves
     more = [*ARGUMENTS, "--rounds", str(len(before) + 2), "--out", "stopped", "--resume"]
     done = subprocess.run([sys.executable, "-m", "dist_alexnet", *more], cwd=workplace, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert f"rounds {len(before) + 1} to {len(before) + 2}" in done.stderr
     assert read_rounds(file)[: len(before)] == before
+    assert len(read_rounds(file)) == len(before) + 2
 
 
 def _rounds(folder: Path, before: int, after: int) -> None:
@@ -110,6 +113,22 @@ def test_slower_than_before_fails(dist_alexnet: Command, compared: dict[str, Any
     assert slow.stderr.count("slower than before by more than 5.0%") == len(LABELS)
     same = dist_alexnet(*again, "compared", "--fail-if-slower", "5%")
     assert same.returncode == 0, same.stderr
+
+
+def test_who_rounds_is_in_no_certificate(dist_alexnet: Command, workplace: Path) -> None:
+    names = ["compare", "-c", "tiny.yaml", "--strategies", "ddp,ddp:gradient_wire=bfloat16", "--gpus", "2", "-b", "16", "--rounds", "1"]
+    done = dist_alexnet(*names, "--warmup", "0", "--inexact", "--out", "inexact", "--json")
+    assert done.returncode == 0, done.stderr
+    assert [result["equality"][:7] for result in json.loads(done.stdout)["results"]] == ["equal", "inexact"]
+    (case,) = json.loads((workplace / "inexact" / "certificate.json").read_text())["cases"]
+    assert case["options"] == {}
+
+
+@pytest.mark.parametrize("typed", [["--gpus", "2"], ["--resume"], ["--data", "x"], ["-b", "3"]])
+def test_what_would_do_nothing_beside_runs_is_refused(dist_alexnet: Command, typed: list[str]) -> None:
+    done = dist_alexnet("compare", "--runs", "a", "b", *typed)
+    assert done.returncode == 2
+    assert "would do nothing: --runs reads what runs have left; leave it out" in done.stderr
 
 
 @pytest.mark.usefixtures("with_plug_ins")

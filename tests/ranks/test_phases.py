@@ -130,7 +130,7 @@ def test_slowness_shows_where_it_is(tmp_path: Path) -> None:
             assert sum(step.phase_seconds.values()) == pytest.approx(step.step_seconds, rel=1e-9)
         found[run] = [largest([step.phase_seconds_by_rank[rank] for step in steps]) for rank in range(RANKS)]
         expected[run] = PLACES[place]
-        sentences[run] = limit(Run(tmp_path / run).result())
+        sentences[run] = limit(Run(tmp_path / run, run).result())
     assert found == expected
     wrong = {run: said for run, said in sentences.items() if not re.search(SENTENCES[run.split()[1]], said)}
     assert not wrong

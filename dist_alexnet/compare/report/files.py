@@ -9,14 +9,16 @@ from typing import Any
 from dist_alexnet.compare.result import VERSION, Comparison, Result
 from dist_alexnet.config import UsageError
 from dist_alexnet.json_text import to_json
+from dist_alexnet.runs.browse.folder import cell
 
 JSON, CSV = "compare.json", "compare.csv"
+KEYS = ("measured", "made", "setting", "versions", "machine", "left_out", "notes")  # of JSON, beside its results
 
 
 def write(folder: Path, comparison: Comparison) -> None:
     """Leave compare.json and compare.csv in a folder."""
     (folder / JSON).write_text(to_json(comparison.as_dict(), indent=2) + "\n", encoding="utf-8")
-    (folder / CSV).write_text(to_csv(comparison), encoding="utf-8")
+    (folder / CSV).write_text(to_csv(comparison), encoding="utf-8", errors="backslashreplace")
 
 
 def read(path: Path) -> Comparison:
@@ -30,18 +32,24 @@ def read(path: Path) -> Comparison:
         content = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}; type a compare.json, or the folder of a comparison") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UsageError(f"{file} is no JSON, or half of it; type the compare.json of a comparison that has ended") from None
     if not isinstance(content, dict) or content.get("kind") != "comparison":
         raise UsageError(f"{file} is no comparison; type a compare.json that `dist-alexnet compare` has written")
+    if isinstance(version := content.get("version"), int) and version > VERSION:
+        raise UsageError(f"{file} has version {version}, and this dist-alexnet knows up to {VERSION}; install the one that wrote it")
     try:
-        if content["version"] > VERSION:
-            told = f"{file} has version {content['version']}, and this dist-alexnet knows up to {VERSION}"
-            raise UsageError(f"{told}; install the one that wrote it")
-        known: dict[str, Any] = {key: content[key] for key in ("measured", "made", "setting", "versions", "machine", "left_out", "notes")}
-        return Comparison(results=[Result.from_dict(each) for each in content["results"]], **known)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{file} lacks {error}; type a compare.json as `dist-alexnet compare` has written it") from None
+        known: dict[str, Any] = {key: content[key] for key in ("version", *KEYS)}
+        results = [Result.from_dict(each) for each in content["results"]]
+        sections = all(isinstance(known[key], dict) for key in ("setting", "versions", "machine"))
+        if sections and all(isinstance(each.global_batch, int) and each.ips.median > 0 for each in results):
+            return Comparison(results=results, **{key: known[key] for key in KEYS})
+        told = "a number or a section is none"
+    except KeyError as error:
+        told = f"it lacks {error}"
+    except (TypeError, AttributeError, ValueError, OverflowError) as error:
+        told = str(error)
+    raise UsageError(f"{file} is not as it was written: {told}; type a compare.json as `dist-alexnet compare` has written it")
 
 
 def to_csv(comparison: Comparison) -> str:
@@ -58,7 +66,7 @@ def to_csv(comparison: Comparison) -> str:
 def _row(result: Result) -> dict[str, Any]:
     slowest = result.phases[result.slowest_rank]
     row: dict[str, Any] = {
-        "contestant": result.name,
+        "contestant": cell(result.name),
         "ranks": result.ranks,
         "global_batch": result.global_batch,
         "equality": result.equality,
@@ -75,6 +83,6 @@ def _row(result: Result) -> dict[str, Any]:
         "memory_bytes": result.memory_bytes,
         "cpu_seconds_per_image": result.cpu_seconds_per_image,
         "joules_per_image": result.joules_per_image,
-        "limit": result.limit,
+        "limit": cell(result.limit),
     }
     return row

@@ -1,5 +1,6 @@
 """report.html: a comparison for people who were not there, in one file."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +22,7 @@ COLUMNS = (
 
 def write_report(folder: Path, comparison: Comparison) -> None:
     """Leave report.html in a folder."""
-    (folder / FILE).write_text(report(comparison), encoding="utf-8")
+    (folder / FILE).write_text(report(comparison), encoding="utf-8", errors="backslashreplace")
 
 
 def report(comparison: Comparison) -> str:
@@ -50,7 +51,7 @@ def _parts(comparison: Comparison) -> Iterator[str]:
 
 def _made(comparison: Comparison) -> str:
     machine, versions = comparison.machine, comparison.versions
-    devices = ", ".join(machine.get("cuda_devices") or ()) or f"{machine.get('cores_available', machine.get('cores'))} cores"
+    devices = ", ".join(map(str, machine.get("cuda_devices") or ())) or f"{machine.get('cores_available', machine.get('cores'))} cores"
     on = f"{machine.get('processor', 'an unknown processor')} ({devices})"
     return f"{comparison.made}; {on}; dist-alexnet {versions.get('dist-alexnet')}, torch {versions.get('torch')}"
 
@@ -82,9 +83,11 @@ def _exchanges(results: Sequence[Result], field: str) -> list[str]:
 def _scaling(results: Sequence[Result]) -> dict[str, list[tuple[int, float, float, str]]]:
     """Of each strategy by ranks: against its own fewest ranks, or `single` where that has fewer."""
     single = [result for result in results if result.strategy == "single"]
+    alike = Counter((result.strategy, result.ranks) for result in results)
+    names = {result.label: result.strategy if alike[result.strategy, result.ranks] == 1 else result.name for result in results}
     series = {}
-    for strategy in dict.fromkeys(result.strategy for result in results):
-        mine = sorted((result for result in results if result.strategy == strategy), key=lambda result: result.ranks)
+    for strategy in dict.fromkeys(names.values()):
+        mine = sorted((result for result in results if names[result.label] == strategy), key=lambda result: result.ranks)
         fewest = min((*single, *mine), key=lambda result: result.ranks)
         series[strategy] = [
             (result.ranks, result.ips.median, fewest.ips.median * result.ranks / fewest.ranks, _mib(result)) for result in mine
@@ -134,13 +137,15 @@ def _how(comparison: Comparison) -> Iterator[str]:
         yield (
             f"All contestants live in the same processes and take a step in turn, in an order that each of the {setting['rounds']} rounds "
             f"draws anew, after {setting['warmup']} rounds that do not count. Ratios are of steps of the same round. From {2 * MIN_ROUNDS} "
-            "rounds on the processes are started twice, so that what memory and cores they happen to get is in the intervals, too."
+            "rounds on the processes are started twice, so that what memory and cores they happen to get is not that of one start alone."
         )
         yield f"First each took steps in float64 that are those of one process, but for who is called inexact; images: {setting['data']}."
     yield (
         f"Numbers are medians with {CONFIDENCE:.0%} intervals: of many more rounds the median would lie within. That of one repeat, on a "
-        "machine that does the same besides, lies within in about 97 of 100."
+        "machine that does the same besides, lies within in about 95 of 100."
     )
+    if any(result.ips.values < MIN_ROUNDS for result in comparison.results):
+        yield f"Some are of fewer than {MIN_ROUNDS} values: their interval is as wide as these, and less sure than that."
     yield "The step in ms and its phases are means over the half of the rounds in the middle, so that they add up."
     yield "Efficiency: times as fast as single, over ranks. A slowest rank is the one that waits least for others."
     if not all(result.memory_measured for result in comparison.results):

@@ -21,7 +21,7 @@ def for_run(catalog: Catalog, run: Picked) -> Any:
         return None
     rows = []
     for entry in catalog.entries():
-        if entry.kind == "certificate" and (path := catalog.folder.find(entry.key)):
+        if entry.kind != "run" and (path := catalog.folder.find(entry.key)):
             content = read_certificate(catalog.folder.text(path / "certificate.json"))
             cases = [
                 each

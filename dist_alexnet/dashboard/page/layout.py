@@ -9,7 +9,7 @@ from dist_alexnet.dashboard.address import View
 from dist_alexnet.dashboard.page.links import go
 
 LOOK_MS = 2000  # between two looks at the folder
-AXES = (("step", "step"), ("epoch", "epoch"), ("time", "wall clock"))
+AXIS_WORDS = {"step": "step", "epoch": "epoch", "time": "wall clock"}
 
 
 def page(folder: str, whole: str) -> Any:
@@ -55,7 +55,7 @@ def axes(view: View) -> Any:
     """The choice of what goes from left to right."""
     links = [
         go(word, replace(view, x=x, zoom=()), className="chosen" if view.x == x else "", aria_current=str(view.x == x).lower())
-        for x, word in AXES
+        for x, word in AXIS_WORDS.items()
     ]
     whole = [go("show all again", replace(view, zoom=()))] if view.zoom else []
     return html.Nav(["against ", *links, *whole], className="axes")

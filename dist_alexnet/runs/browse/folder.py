@@ -28,6 +28,11 @@ def shown(name: str) -> str:
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
 
 
+def cell(text: str) -> str:
+    """Text for a spreadsheet; with an apostrophe before it where it would be taken for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+
+
 @dataclass(frozen=True)
 class RunsFolder:
     """The folders in a folder."""

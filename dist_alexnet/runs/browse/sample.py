@@ -60,7 +60,7 @@ def tolerant(line: bytes, later: str = "") -> tuple[Record | None, str]:
     try:
         record = record_of(line)
         return (record if record and well_formed(record) else None), later
-    except (UsageError, TypeError) as error:  # TypeError: a version that is no number
+    except UsageError as error:
         return None, later or str(error)
 
 

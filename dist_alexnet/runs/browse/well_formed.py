@@ -9,6 +9,7 @@ from typing import Any, get_args, get_origin
 from dist_alexnet.runs.records import KINDS, Record
 
 Check = Callable[[Any], bool]
+TOO_LARGE = 2**63  # for an integer: nothing is counted so far, and arithmetic with floats fails
 
 
 def well_formed(record: Record) -> bool:
@@ -35,5 +36,8 @@ def _check(kind: Any) -> Check:
         return lambda value: isinstance(value, list) and all(map(of_item, value))
     if kind is Any:
         return lambda value: True
-    plain = (int, float) if kind is float else NoneType if kind is None else kind
+    if kind in (int, float):
+        numbers = (int, float) if kind is float else int
+        return lambda value: isinstance(value, numbers) and not (isinstance(value, int) and abs(value) >= TOO_LARGE)
+    plain = NoneType if kind is None else kind
     return lambda value: isinstance(value, plain)

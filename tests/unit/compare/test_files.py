@@ -55,12 +55,31 @@ def test_a_line_of_csv_for_each_contestant() -> None:
         ('{"kind": "comparison", "version": 99}', "version 99, and this dist-alexnet knows up to 1"),
         ('{"kind": "comparison", "version": 1}', "lacks 'measured'"),
         ('{"kind": "comparison"}', "lacks 'version'"),
+        ("[" * 100_000, "no JSON, or half of it"),
     ],
 )
 def test_what_is_no_comparison_is_refused(tmp_path: Path, content: str | None, said: str) -> None:
     if content is not None:
         (tmp_path / files.JSON).write_text(content)
     with pytest.raises(UsageError, match=said):
+        files.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ips": {"median": "fast", "low": 1, "high": 2, "values": 9}},
+        {"ips": {"median": 0, "low": 0, "high": 2, "values": 9}},
+        {"ips": {"median": None, "low": 0, "high": 2, "values": 9}},
+        {"ips": 3},
+        {"global_batch": [4]},
+    ],
+)
+def test_numbers_that_are_none_are_refused_before_anything_is_measured(tmp_path: Path, wrong: dict[str, object]) -> None:
+    content = comparison(one(100)).as_dict()
+    content["results"][0] |= wrong
+    (tmp_path / files.JSON).write_text(json.dumps(content))
+    with pytest.raises(UsageError, match="is not as it was written"):
         files.read(tmp_path)
 
 

@@ -16,7 +16,9 @@ from dist_alexnet.runs.records import RunStarted, Steps
 from dist_alexnet.telemetry.clock import PHASES
 
 
-def a_run(folder: Path, strategy: str, ranks: int, seconds: list[float], machine: str = "a processor", **train: Any) -> Path:
+def a_run(
+    folder: Path, strategy: str, ranks: int, seconds: list[float], machine: str = "a processor", attempt: int = 0, **train: Any
+) -> Path:
     """Reports of 10 steps of 8 images each; steps take so many seconds."""
     directory = RunDirectory(folder)
     directory.create()
@@ -24,7 +26,7 @@ def a_run(folder: Path, strategy: str, ranks: int, seconds: list[float], machine
     config = resolve({"model": model, "strategy": {"name": strategy}, "train": {"global_batch": 8, **train}}, ["launch.name=local"])
     directory.config.write_text(to_yaml(config))
     directory.environment.write_text(to_json({"processor": machine, "cores": 2, "versions": {"torch": "2"}}))
-    metrics = MetricsFile(directory.metrics)
+    metrics = MetricsFile(directory.metrics, attempt)
     metrics.write(
         RunStarted(step=0, epoch=0, total_epochs=1, total_steps=9, strategy=strategy, world_size=ranks, device="cpu", global_batch=8)
     )
@@ -74,6 +76,36 @@ def test_a_run_of_which_only_the_records_are_left(tmp_path: Path) -> None:
     RunDirectory(lost).config.unlink()
     RunDirectory(lost).environment.write_text("{")
     assert [result.linear_share for result in compare_runs([one, lost]).results] == [None, None]
+
+
+def test_of_a_resumed_run_the_newest_attempt_that_has_reported_twice(tmp_path: Path) -> None:
+    one = a_run(tmp_path / "one", "single", 1, [9, 2])
+    two = a_run(tmp_path / "two", "single", 1, [9, 9, 9])
+    a_run(tmp_path / "two", "ddp", 2, [9, 1], attempt=1)
+    a_run(tmp_path / "two", "ddp", 4, [5], attempt=2)
+    result = compare_runs([one, two]).results[1]
+    assert (result.strategy, result.ranks, result.ips.median, result.ips.values) == ("ddp", 2, 8, 1)
+
+
+def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    folders = [a_run(tmp_path / machine / "run", "ddp", 2, [9, 1]) for machine in ("here", "there")]
+    made = compare_runs([*folders, folders[0]])
+    assert [result.name for result in made.results] == [f"{folder} (ddp)" for folder in folders]
+    assert f"{folders[0]} (ddp) on 2 computes" in report(made)
+
+
+def test_lines_that_are_no_records_are_passed_over(tmp_path: Path) -> None:
+    one, two = a_run(tmp_path / "one", "single", 1, [9, 2]), a_run(tmp_path / "two", "ddp", 2, [9, 1])
+    file = RunDirectory(two).metrics
+    good = file.read_text()
+    last = good.splitlines()[-1]
+    wrong = [last.replace('"steps": 10', f'"steps": {steps}') for steps in ("0", '"ten"', "null")] + [
+        last.replace('"version": ', '"version": "x')
+    ]
+    file.write_text("\n".join([*good.splitlines(), *wrong, "[1]", ""]))
+    RunDirectory(two).config.write_bytes(b"\xff")
+    RunDirectory(two).environment.write_text("[1]")
+    assert compare_runs([one, two]).results[1].ips.values == 1
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ def test_single_is_on_one_rank_whatever_is_asked_for(preset: str) -> None:
         ({"warmup": -1}, "--warmup -1: needs at least 0"),
         ({"overrides": [*ASKED.overrides, "strategy.options.bucket_mib=1"]}, r"strategy\.\* belongs to one contestant"),
         ({"overrides": [*ASKED.overrides, "train.epochs=3"]}, "train.epochs would do nothing: a comparison"),
+        ({"overrides": [*ASKED.overrides, "train.global_batch=8"]}, "train.global_batch would do nothing: .*type -b and --gpus"),
     ],
 )
 def test_it_refuses_clearly(preset: str, changes: dict[str, object], said: str) -> None:
@@ -65,6 +66,13 @@ def test_a_folder_holds_one_comparison(preset: str, tmp_path: Path) -> None:
         begin(prepared, folder, resume=False)
     with pytest.raises(UsageError, match="compares something else"):
         begin(ask(preset, rounds=4), folder, resume=True)
+    other = (folder / "request.json").read_text().replace('"torch": "', '"torch": "0.')
+    (folder / "request.json").write_text(other)
+    with pytest.raises(UsageError, match="on another machine or with other versions"):
+        begin(prepared, folder, resume=True)
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="cannot write .*file: Not a directory; .*type --out with a folder"):
+        begin(prepared, tmp_path / "file", resume=False)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").touch()
     with pytest.raises(UsageError, match="there are other things in it; type a new folder"):

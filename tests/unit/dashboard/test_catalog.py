@@ -21,7 +21,7 @@ def test_runs_certificates_and_comparisons_are_told_apart(tmp_path: Path, listed
     make_run(tmp_path, "run")
     for name, files in (
         ("verify", ["certificate.json"]),
-        ("compare", ["compare.json", "report.html"]),
+        ("compare", ["compare.json", "report.html", "certificate.json"]),
         ("half", ["compare.json"]),
         ("x", []),
     ):

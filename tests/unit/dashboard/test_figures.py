@@ -93,6 +93,9 @@ def test_settings_that_differ_are_found_and_a_file_that_is_none_has_no_settings(
     make_run(tmp_path, "a", settings={"train": {"lr": 0.1, "epochs": 2}, "strategy": {"options": {}}})
     make_run(tmp_path, "b", settings={"train": {"lr": 0.2, "epochs": 2}, "data": {"mean": [1, 2]}})
     (make_run(tmp_path, "c") / "config.yaml").write_text("{[")
-    a, b, c = picked(tmp_path, "a", "b", "c")
+    many = [f"a{place}: &a{place} {{{', '.join(f'{x}: *a{place - 1}' for x in range(9))}}}" for place in range(1, 40)]
+    (make_run(tmp_path, "d") / "config.yaml").write_text("\n".join(["a0: &a0 {}", *many]))
+    a, b, c, d = picked(tmp_path, "a", "b", "c", "d")
+    assert d.settings == {}, "9**39 of them"
     assert differences([a.settings, b.settings]) == ["train.lr", "data.mean"]
     assert (b.settings["data.mean"], dict(c.settings)) == ("1, 2", {})

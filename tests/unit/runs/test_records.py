@@ -42,5 +42,6 @@ def test_what_is_no_record_is_none_and_a_later_version_is_refused() -> None:
     assert parse({}) is None
     assert parse({"kind": ["train"]}) is None
     assert parse({"kind": "train", "step": 1}) is None
+    assert parse({**STEPS.as_dict(), "version": "2"}) is None
     with pytest.raises(UsageError, match="a record has version 3, and this dist-alexnet knows up to 2; install the one that wrote it"):
         parse({**STEPS.as_dict(), "version": 3})

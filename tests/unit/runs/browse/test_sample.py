@@ -72,7 +72,18 @@ def test_garbage_costs_no_record(tmp_path: Path) -> None:
     assert sample(file).records == [steps(2), steps(4)]
 
 
-@pytest.mark.parametrize("wrong", [{"step": "x"}, {"phase_seconds": [1]}, {"phase_seconds": {"a": "b"}}, {"loss": {}}, {"time": None}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"step": "x"},
+        {"step": 10**400},
+        {"loss": 10**400},
+        {"phase_seconds": [1]},
+        {"phase_seconds": {"a": "b"}},
+        {"loss": {}},
+        {"time": None},
+    ],
+)
 def test_a_record_with_words_for_numbers_is_none(wrong: dict[str, object], tmp_path: Path) -> None:
     file = tmp_path / "metrics.jsonl"
     file.write_bytes(json.dumps(steps(2).as_dict() | wrong).encode() + b"\n" + line(steps(4)))
