@@ -36,8 +36,7 @@ def limit(result: Result, others: Sequence[Result] = ()) -> str:
         return _computes(result, others)
     match largest:
         case "data":
-            rank = max(range(len(phases)), key=lambda rank: phases[rank]["data_wait"])
-            return f"{result.label} waits {share} of its step for images{_on(rank, phases)}: reading or decoding is slower than the network"
+            return _images(result, share)
         case "wait":
             return _waits(result, share)
         case "communication":
@@ -50,6 +49,11 @@ def limit(result: Result, others: Sequence[Result] = ()) -> str:
         case "copy":
             return f"{result.label} takes {share} of its step to copy images to the device"
     return f"{result.label} spends {share} of its step between the phases: starting operations, or a busy machine"
+
+
+def _images(result: Result, share: str) -> str:
+    rank = max(range(len(result.phases)), key=lambda rank: result.phases[rank]["data_wait"])
+    return f"{result.label} waits {share} of its step for images{_on(rank, result.phases)}: reading or decoding is slower than the network"
 
 
 def _on(rank: int, phases: list[Mapping[str, float]]) -> str:
@@ -84,6 +88,8 @@ def _waits(result: Result, share: str) -> str:
     others = [phases for rank, phases in enumerate(result.phases) if rank != slow]
     longer = {phase: seconds - fmean(other[phase] for other in others) for phase, seconds in result.phases[slow].items()}
     phase = max(longer, key=lambda phase: longer[phase])
+    if phase == "data_wait":
+        return _images(result, share)
     where = DOING.get(phase, phase.replace("_", " "))
     return f"{result.label} waits {share} of its step for rank {slow}, which takes {1000 * longer[phase]:,.0f} ms longer for {where}"
 

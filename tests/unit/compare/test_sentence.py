@@ -50,6 +50,10 @@ def test_the_gradients_of_the_fully_connected_layers() -> None:
             "ddp on 2 waits 30% of its step for images on rank 1, and the others for it: reading or decoding is slower than the network",
         ),
         (
+            [{"forward": 0.3, "rank_wait": 0.31, "backward": 0.39}, {"data_wait": 0.3, "forward": 0.3, "backward": 0.4}],
+            "ddp on 2 waits 31% of its step for images on rank 1, and the others for it: reading or decoding is slower than the network",
+        ),
+        (
             [{"optimizer": 0.4, "forward": 0.6}],
             "ddp on 1 takes 40% of its step for the update of 61.0 million parameters a rank, whatever the batch: "
             "more than 4 images a step would share it",
