@@ -7,7 +7,7 @@ from typing import Any
 
 from dist_alexnet.config import LaunchConfig, UsageError
 from dist_alexnet.data.images import TooManyBadImages
-from dist_alexnet.launch.diagnosis import diagnosis, last_lines
+from dist_alexnet.launch.driver.diagnosis import diagnosis, last_lines
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import NonFiniteLoss, RankFailure, TrainingFailed
 from dist_alexnet.runs.writable import remedy
