@@ -13,6 +13,7 @@ class Node:
 
     id: str
     name: str  # for people
+    address: tuple[str, int]  # where its raylet listens
     total: Resources
     free: Resources = field(default_factory=dict)
     leaving: bool = False  # it is being drained: nothing new is started there

@@ -13,6 +13,8 @@ from cluster.stderr import errors_to
 from dist_alexnet.config import UsageError
 
 PROBE_S = 5.0
+ANSWER_S = 2.0  # for a node to accept a connection; one whose link is down does not refuse it
+PROBES = 32  # nodes that are asked at once
 OBJECT_STORE_BYTES = 100 * 2**20  # ours carries one pickled function; Ray would take 30 % of the memory
 
 TOKEN = "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH to the file with its token"
@@ -86,24 +88,42 @@ def start(ranks: int, gpus: int, folder: Path) -> None:
 
 
 def nodes(address: str) -> list[Node]:
-    """The living nodes of a cluster. We leave it again: a driver whose cluster dies is ended by Ray."""
+    """The living nodes of a cluster that answer. We leave it again: a driver whose cluster dies is ended by Ray."""
     connect(address)
     import ray
 
     try:
-        return nodes_here()
+        found = nodes_here()
     finally:
         ray.shutdown()
+    with ThreadPoolExecutor(PROBES) as pool:  # Ray itself takes half a minute to notice that a node is gone
+        answers = pool.map(lambda node: _answers(node.address), found)
+        return [node for node, answer in zip(found, answers, strict=True) if answer]
+
+
+def _answers(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, timeout=ANSWER_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def nodes_here() -> list[Node]:
-    """The living nodes of the cluster that this process has joined."""
+    """The nodes of the cluster that this process has joined, which Ray takes to be alive."""
     import ray
     from ray._private.state import available_resources_per_node, state  # Ray Train's own elasticity looks there, too
 
     free, leaving = available_resources_per_node(), state.get_draining_nodes()  # type: ignore[no-untyped-call]
     return [
-        Node(node["NodeID"], node["NodeManagerHostname"], node["Resources"], free.get(node["NodeID"], {}), node["NodeID"] in leaving)
+        Node(
+            id=node["NodeID"],
+            name=node["NodeManagerHostname"],
+            address=(node["NodeManagerAddress"], node["NodeManagerPort"]),
+            total=node["Resources"],
+            free=free.get(node["NodeID"], {}),
+            leaving=node["NodeID"] in leaving,
+        )
         for node in ray.nodes()  # type: ignore[no-untyped-call]
         if node["Alive"]
     ]

@@ -1,6 +1,7 @@
 """How ranks fail, on record in the folder of their run, and how a run that failed is told."""
 
 import json
+import re
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,6 +11,8 @@ from dist_alexnet.json_text import to_json
 from dist_alexnet.runs.directory import RunDirectory
 
 WAITING_FAILED = ("RuntimeError", "DistBackendError", "DistNetworkError", "DistStoreError")  # what torch raises in a collective
+
+BROKEN = r"connection (reset|closed|refused|was )|broken pipe|remote process exited"
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,11 @@ class RankFailure:
     def timed_out(self) -> bool:
         """It waited in vain for another rank. Torch says so in the text alone."""
         return "timed out" in self.message.lower() and self.kind in WAITING_FAILED
+
+    @property
+    def lost_another(self) -> bool:
+        """Its connection to another rank broke: that one ended first."""
+        return self.kind in WAITING_FAILED and re.search(BROKEN, self.message, re.IGNORECASE) is not None
 
     @staticmethod
     def record(directory: RunDirectory, rank: int, error: BaseException) -> "RankFailure":

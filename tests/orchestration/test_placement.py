@@ -2,6 +2,7 @@ import pytest
 
 from cluster.placement import Node, gpus_per_rank, place, resources_per_rank, rooms, total
 
+NOWHERE = ("127.0.0.1", 0)
 CUDA, CPU = resources_per_rank("cuda"), resources_per_rank("cpu")
 
 
@@ -48,10 +49,10 @@ def test_parts_of_a_device_lie_on_one():
     ],
 )
 def test_ranks_go_to_the_largest_room_first_and_groups_stay_together(free, ranks, together, placed):
-    nodes = [Node(name, name, {"CPU": 8}, {"CPU": slots}) for name, slots in zip("abc", free, strict=False)]
+    nodes = [Node(name, name, NOWHERE, {"CPU": 8}, {"CPU": slots}) for name, slots in zip("abc", free, strict=False)]
     assert "".join(node.name for node in place(nodes, ranks, CPU, together)) == placed
 
 
 def test_nothing_is_placed_on_a_node_that_is_leaving():
-    nodes = [Node("a", "a", {"CPU": 4}, {"CPU": 4}, leaving=True), Node("b", "b", {"CPU": 2}, {"CPU": 2})]
+    nodes = [Node("a", "a", NOWHERE, {"CPU": 4}, {"CPU": 4}, leaving=True), Node("b", "b", NOWHERE, {"CPU": 2}, {"CPU": 2})]
     assert [node.name for node in place(nodes, 4, CPU)] == ["b", "b"]

@@ -10,12 +10,12 @@ FAILED = re.compile(r"\] ERROR dist_alexnet\.launch\.rank: rank \d+ failed")  # 
 
 KNOWN: Sequence[tuple[str, str]] = (
     (
-        r"out of memory|can't allocate memory|Cannot allocate memory|MemoryError|bad_alloc",
-        "out of memory: type a smaller -b, train.accumulation=2 or more, or more --gpus; `explain` says what each rank needs",
-    ),
-    (
         r"SIGKILL|its process crashed or was killed",
         "if nobody killed it, the kernel did, for want of memory: `explain` says what each rank needs; `dmesg` says whom it killed",
+    ),
+    (
+        r"out of memory|can't allocate memory|Cannot allocate memory|MemoryError|bad_alloc",
+        "out of memory: type a smaller -b, train.accumulation=2 or more, or more --gpus; `explain` says what each rank needs",
     ),
     (r"SIGBUS|Bus error", "shared memory is full: make /dev/shm larger (docker run --shm-size=1g)"),
     (r"No space left on device|ENOSPC|Disk quota exceeded", "the disk is full: make room, then --resume auto"),

@@ -53,8 +53,13 @@ def explain(error: BaseException, directory: RunDirectory, launch: LaunchConfig,
         return TrainingFailed(f"cannot write {blocked.filename}: {blocked.strerror}; {mend}, then {again}", again=False)
     if not failures:
         return _explain_launcher(error, directory)
-    if failures[0].timed_out and (silent := sorted(set(range(launch.ranks)) - {failure.rank for failure in failures})):
+    silent = sorted(set(range(launch.ranks)) - {failure.rank for failure in failures})
+    if silent and failures[0].timed_out:
         return TrainingFailed(_silence(silent, launch, directory), details=[STACKS.format(logs=directory.log(0).parent)])
+    if silent and all(failure.lost_another for failure in failures):
+        first = failures[0]
+        gone = f"{_named(silent)} ended without a word: killed, or gone with {'their' if len(silent) > 1 else 'its'} node"
+        return TrainingFailed(f"{gone}; rank {first.rank} noticed: {_first_line(first.message)}; logs: {directory.log(0).parent}")
     return _explain_rank(failures[0], directory, saves)
 
 
@@ -95,8 +100,11 @@ def _first_line(text: str) -> str:
 
 def _silence(silent: list[int], launch: LaunchConfig, directory: RunDirectory) -> str:
     """Whoever waited in vain has said so; the others are who was waited for."""
-    ranks = f"rank{'s' if len(silent) > 1 else ''} {', '.join(map(str, silent))}"
     return (
-        f"{ranks} did not answer for {launch.timeout_s} s (launch.timeout_s): stopped, hung, or slower than that; "
+        f"{_named(silent)} did not answer for {launch.timeout_s} s (launch.timeout_s): stopped, hung, or slower than that; "
         f"see {directory.log(silent[0])}, or type a larger launch.timeout_s"
     )
+
+
+def _named(ranks: list[int]) -> str:
+    return f"rank{'s' if len(ranks) > 1 else ''} {', '.join(map(str, ranks))}"
