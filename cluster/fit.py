@@ -20,6 +20,7 @@ class Fit:
     cuda: bool
     per_rank: dict[str, float]  # resources
     threads: int  # of each; 0: the cores of its node, shared
+    interface: str | None  # of a node; None: the one by which the cluster reaches it
     address: str | None  # of a cluster; None: a Ray of its own
     gpus: int  # for a Ray of its own
     home: Path  # for a Ray of its own
@@ -57,7 +58,7 @@ class Fit:
 
         trainer = DataParallelTrainer(
             partial(run_rank, self.function, self.kill_request, self.address is None, self.metrics),
-            backend_config=RankConfig(self.threads),
+            backend_config=RankConfig(self.threads, self.interface),
             scaling_config=ScalingConfig(
                 num_workers=self.ranks,
                 use_gpu=self.cuda,

@@ -107,6 +107,7 @@ class RayLauncher(Launcher):
             cuda=cuda,
             per_rank=self._per_rank(),
             threads=self.config.threads,
+            interface=self.config.interface,
             address=self._address,
             gpus=min(self.config.ranks, self.cuda_devices()) if cuda and not self._address else 0,
             home=home,

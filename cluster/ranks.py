@@ -17,6 +17,7 @@ import ray
 import ray.train
 from ray.train.backend import Backend, BackendConfig
 
+from cluster import interface
 from cluster.export import Export
 from dist_alexnet.launch.fate import die_with_parent
 from dist_alexnet.launch.loopback import LOOPBACK, open_store, variables
@@ -33,7 +34,7 @@ class RankBackend(Backend):
     def on_start(self, worker_group, backend_config) -> None:  # type: ignore[no-untyped-def]  # Ray has no public type for the group
         """Called in the controller once all processes are up."""
         address, port = worker_group.execute_single(0, _free_address)
-        worker_group.execute(_set_environment, address, port, backend_config.threads)
+        worker_group.execute(_set_environment, address, port, backend_config.threads, backend_config.interface)
 
 
 @dataclass
@@ -42,9 +43,11 @@ class RankConfig(BackendConfig):
 
     Args:
         threads: of each rank; 0: the cores of its node, shared.
+        interface: of each node, that ranks talk through; None: the one by which the cluster reaches it.
     """
 
     threads: int = 0
+    interface: str | None = None
 
     @property
     def backend_cls(self) -> type[Backend]:
@@ -84,7 +87,7 @@ def _free_address() -> tuple[str, int]:
         return ray.util.get_node_ip_address(), probe.getsockname()[1]  # type: ignore[no-untyped-call]
 
 
-def _set_environment(address: str, port: int, threads: int) -> None:
+def _set_environment(address: str, port: int, threads: int, wanted: str | None) -> None:
     context = ray.train.get_context()
     os.environ.update(thread_variables(threads or share_of_cores(context.get_local_world_size())))  # Ray says 1
     os.environ["RANK"] = str(context.get_world_rank())
@@ -92,5 +95,5 @@ def _set_environment(address: str, port: int, threads: int) -> None:
     os.environ["LOCAL_RANK"] = str(context.get_local_rank())
     os.environ["MASTER_ADDR"] = address
     os.environ["MASTER_PORT"] = str(port)
-    if address == LOOPBACK:
-        os.environ.update(variables())
+    of_node = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+    os.environ.update(variables() if address == LOOPBACK else interface.variables(wanted, of_node))

@@ -1,0 +1,83 @@
+"""Ray on nodes of a network: the first is its head. It asks for a token, and notices within seconds that a node is lost."""
+
+import os
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from cluster.testing.network import Node, Running
+
+PORT = 6379
+PROGRAM = (sys.executable, "-m", "dist_alexnet")
+HOME = "/run/ray"  # of sockets and logs: of each node its own
+STORE_BYTES = 80 * 2**20
+QUICK = {
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "500",
+    "RAY_health_check_timeout_ms": "1000",
+    "RAY_health_check_failure_threshold": "4",  # a node that does not answer is dead after 6 s; by Ray's own numbers after a minute
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",  # a node without its head ends; by itself after a minute
+    "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # else an end takes 30 s
+}
+COUNT = """
+import sys, time
+from cluster import session
+from dist_alexnet.config import UsageError
+
+def living():
+    try:
+        session.connect(sys.argv[1])
+        import ray
+        return sum(node["Alive"] for node in ray.nodes())
+    except UsageError as error:  # the head is not there yet
+        return str(error)
+
+deadline = time.monotonic() + float(sys.argv[3])
+while (there := living()) != int(sys.argv[2]):
+    if time.monotonic() > deadline:
+        sys.exit(f"living nodes: {there}")
+    time.sleep(0.1)
+"""
+
+
+class RayNodes:
+    """A Ray cluster."""
+
+    def __init__(self, nodes: list[Node], slots: int = 2) -> None:
+        """`slots`: of each node, for ranks."""
+        self.nodes, self.head, self._slots = nodes, nodes[0], slots
+        self.address = f"{self.head.address}:{PORT}"
+        token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+        self.environment = {**kept, **token, "TMPDIR": "/run", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+    def begin(self) -> None:
+        """Start all nodes, and wait for them (AssertionError: they do not come)."""
+        for node in self.nodes:
+            self.join(node)
+        self.wait_for(len(self.nodes))
+
+    def join(self, node: Node, *options: str) -> Running:
+        """Start Ray on a node."""
+        role = ["--head", f"--port={PORT}", "--include-dashboard=false"] if node is self.head else [f"--address={self.address}"]
+        sizes = [f"--num-cpus={self._slots}", "--num-gpus=0", f"--object-store-memory={STORE_BYTES}"]
+        places = [f"--node-ip-address={node.address}", f"--temp-dir={HOME}", "--block", "--disable-usage-stats"]
+        command = [sys.executable, "-m", "ray.scripts.scripts", "start", *role, *sizes, *places, *options]
+        with Path(f"/proc/{node.pid}/root/run/start.log").open("a") as log:
+            return node.start(*command, env={**self.environment, **QUICK}, cwd=Path("/"), stdout=log, stderr=log)
+
+    def wait_for(self, count: int, timeout_s: float = 240) -> None:
+        """Wait until so many nodes live, as the head sees it (AssertionError: they do not)."""
+        done = self.head.run(sys.executable, "-c", COUNT, self.address, str(count), str(timeout_s), env=self.environment)
+        started = Path(f"/proc/{self.head.pid}/root/run/start.log").read_text()
+        assert done.returncode == 0, f"{done.stderr}\n{started}"
+
+    def start(self, *arguments: str, cwd: Path, **options: Any) -> Running:
+        """Start the program on the head."""
+        return self.head.start(*PROGRAM, *arguments, cwd=cwd, env=self.environment, **options)
+
+    def run(self, *arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
+        """Run the program on the head to its end."""
+        return self.head.run(*PROGRAM, *arguments, cwd=cwd, env=self.environment)
