@@ -20,6 +20,7 @@ PACKETS = 1000
 HEAR = """
 import socket
 hearing = socket.socket(type=socket.SOCK_DGRAM)
+hearing.setsockopt(socket.SOL_SOCKET, 33, 2**22)  # SO_RCVBUFFORCE: else a busy machine loses some, too
 hearing.bind(("", 5000))
 hearing.settimeout(1)
 print(flush=True)
