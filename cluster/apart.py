@@ -11,11 +11,12 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.launch.fate import adopt_orphans, die_with_parent
@@ -27,8 +28,8 @@ KILL_WAIT_S = 5.0
 WATCH_S = 0.5
 PARENT_DIED = signal.SIGRTMIN  # sent by the kernel
 
-Fail = Callable[[BaseException], None]
-Task = Callable[[Fail], None]  # may call it, from any thread, to end with an error while it still works
+Say = Callable[[object], None]  # from any thread; an exception ends the task, while it still works
+Task = Callable[[Say], None]
 
 
 class Apart:
@@ -43,14 +44,18 @@ class Apart:
             self._process.start()
         theirs.close()
 
-    def wait(self) -> None:
-        """Wait for the end of the task; raises what it raised."""
-        try:
-            error = self._answers.recv()
-        except EOFError:
-            error = TrainingFailed(f"Ray's driver died; its log: {self._log}")
-        if error is not None:
-            raise error
+    def told(self) -> Iterator[Any]:
+        """What the task says, until its end; raises what it raised."""
+        while True:
+            try:
+                said = self._answers.recv()
+            except EOFError:
+                said = TrainingFailed(f"Ray's driver died; its log: {self._log}")
+            if isinstance(said, BaseException):
+                raise said
+            if said is None:
+                return
+            yield said
 
     def end(self) -> None:
         """Kill the process and all that it has started, and wait until they are gone. It may have ended."""
@@ -63,7 +68,7 @@ class Apart:
                 self._log.unlink()
 
 
-def _work(task: Task, answers: "Connection[BaseException | None, None]", log: Path) -> None:
+def _work(task: Task, answers: "Connection[object, None]", log: Path) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {*LEFT_TO_DRIVER, PARENT_DIED})
     adopt_orphans()
     die_with_parent(PARENT_DIED)
@@ -74,12 +79,18 @@ def _work(task: Task, answers: "Connection[BaseException | None, None]", log: Pa
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
     _leave_folder(log.parent)
+    alone = threading.Lock()
+
+    def say(thing: object) -> None:
+        with alone:
+            answers.send(thing)
+
     try:
-        task(answers.send)
-        answers.send(None)
+        task(say)
+        say(None)
     except BaseException as error:  # handed to the parent
         traceback.print_exc()
-        answers.send(_portable(error, log))
+        say(_portable(error, log))
     sys.stderr.flush()
     threading.Event().wait()  # until the parent ends us together with all that we have started
 
@@ -116,14 +127,14 @@ def _portable(error: BaseException, log: Path) -> BaseException:
     return TrainingFailed(f"Ray failed: {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}; its log: {log}")
 
 
-def fail_when_one_ends(fail: Fail) -> None:
-    """Fail as soon as a child process of this one has ended. Without it the others would wait for it for a minute."""
+def fail_when_one_ends(say: Say) -> None:
+    """Say so as soon as a child process of this one has ended. Without it the others would wait for it for a minute."""
     children = {pid: Path(f"/proc/{pid}/comm").read_text().strip() for pid in _children(os.getpid())}
 
     def watch() -> None:
         while not (gone := [name for pid, name in children.items() if not _lives(pid)]):
             time.sleep(WATCH_S)
-        fail(TrainingFailed(f"Ray's process {gone[0]} died: it crashed or was killed (out of memory?)"))
+        say(TrainingFailed(f"Ray's process {gone[0]} died: it crashed or was killed (out of memory?)"))
 
     threading.Thread(target=watch, daemon=True).start()
 

@@ -1,5 +1,9 @@
 """The run as Ray's driver sees it, in a process apart from ours."""
 
+import logging
+import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -7,8 +11,15 @@ from functools import partial
 from pathlib import Path
 
 from cluster import session
-from cluster.apart import Fail, fail_when_one_ends
+from cluster.apart import Say, fail_when_one_ends
+from cluster.placement import Node, place, rooms
+from dist_alexnet.launch.launcher import Outlook
 from dist_alexnet.runs.failure import TrainingFailed
+
+NODE_ID = "ray.io/node-id"  # the label that Ray gives each node
+LOOK_S = 2.0  # between two looks at the cluster
+FREE_WAIT_S = 15.0  # for what an earlier attempt held to be given back
+FREE_LOOK_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -19,6 +30,7 @@ class Fit:
     ranks: int
     cuda: bool
     per_rank: dict[str, float]  # resources
+    together: int  # so many neighbours on one node
     threads: int  # of each; 0: the cores of its node, shared
     interface: str | None  # of a node; None: the one by which the cluster reaches it
     address: str | None  # of a cluster; None: a Ray of its own
@@ -28,16 +40,16 @@ class Fit:
     kill_request: Path  # a file that ends the ranks when it appears
     metrics: Path  # a file that says how the run goes
 
-    def __call__(self, fail: Fail) -> None:
-        """Run the ranks; the failure of one ends the others. There are no retries: the run can be resumed."""
-        with self._ray(fail):
-            self._fit()
+    def __call__(self, say: Say) -> None:
+        """Run the ranks; the failure of one ends the others. Says, on a cluster, what becomes of it: an Outlook at each change."""
+        with self._ray(say):
+            self._fit(self._place(say) if self.address else [])
 
     @contextmanager
-    def _ray(self, fail: Fail) -> Iterator[None]:
+    def _ray(self, say: Say) -> Iterator[None]:
         if not self.address:
             session.start(self.ranks, self.gpus, self.home)
-            fail_when_one_ends(fail)
+            fail_when_one_ends(say)
             yield  # who waits for us ends all processes of our own Ray, and faster than it would
             return
         session.connect(self.address)
@@ -48,7 +60,36 @@ class Fit:
         finally:
             ray.shutdown()
 
-    def _fit(self) -> None:
+    def _place(self, say: Say) -> list[Node]:
+        """The node of each rank. What becomes of them is told from now on."""
+        deadline = time.monotonic() + FREE_WAIT_S
+        while len(placed := place(session.nodes_here(), self.ranks, self.per_rank, self.together)) < self.ranks:
+            if time.monotonic() > deadline:
+                raise TrainingFailed(f"the Ray cluster at {self.address} has room for {len(placed)} of {self.ranks} ranks now")
+            time.sleep(FREE_LOOK_S)
+        threading.Thread(target=self._look_out, args=(say, placed), daemon=True).start()
+        return placed
+
+    def _look_out(self, say: Say, placed: list[Node]) -> None:
+        told = Outlook()
+        while True:
+            time.sleep(LOOK_S)
+            try:
+                nodes = session.nodes_here()
+            except Exception:  # the head node does not answer now
+                logging.getLogger(__name__).exception("cannot look at the cluster")
+                continue
+            ours, staying = Counter(node.id for node in placed), [node for node in nodes if not node.leaving]
+            free = rooms([node.free for node in staying], self.per_rank)
+            now = Outlook(
+                tuple(room + ours[node.id] for node, room in zip(staying, free, strict=True)),
+                tuple(node.name for node in nodes if node.leaving and ours[node.id]),
+            )
+            if now != told:
+                say(now)
+                told = now
+
+    def _fit(self, placed: list[Node]) -> None:
         from ray.exceptions import RayError
         from ray.train import TrainingFailedError
         from ray.train.v2.api.config import FailureConfig, RunConfig, ScalingConfig
@@ -64,6 +105,7 @@ class Fit:
                 use_gpu=self.cuda,
                 resources_per_worker=self.per_rank,
                 placement_strategy="PACK",  # neighbouring ranks on one node
+                label_selector=[{NODE_ID: node.id} for node in placed] or None,  # which packing alone would not do for pairs
             ),
             run_config=RunConfig(  # type: ignore[arg-type]  # typed for the first Ray Train, checked at run time for the second
                 name="train",

@@ -13,9 +13,10 @@ from pathlib import Path
 from cluster import session
 from cluster.apart import Apart
 from cluster.fit import Fit
-from cluster.placement import gpus_per_rank, resources_per_rank, room, total
+from cluster.placement import gpus_per_rank, resources_per_rank, rooms, total
 from dist_alexnet.config import LaunchConfig, UsageError
-from dist_alexnet.launch.launcher import Launcher, RankFunction
+from dist_alexnet.launch.launcher import Capacity, Launcher, RankFunction
+from dist_alexnet.launch.room import fitting
 from dist_alexnet.machine.surroundings import check_ranks
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import TrainingFailed
@@ -27,8 +28,8 @@ ASKED_WAIT_S = 5.0  # for the ranks of a cluster to end by themselves; then its 
 class RayLauncher(Launcher):
     """Starts ranks through Ray Train."""
 
-    def __init__(self, config: LaunchConfig) -> None:
-        super().__init__(config)
+    def __init__(self, config: LaunchConfig, together: int = 1) -> None:
+        super().__init__(config, together)
         address = config.address or os.environ.get("RAY_ADDRESS")
         self._address = None if address == "local" else address or None
         self._killed_at: float | None = None
@@ -43,28 +44,41 @@ class RayLauncher(Launcher):
     def cuda_devices(self) -> int:
         """GPUs of the cluster, or, for a Ray of its own, the devices that torch sees."""
         if self._address:
-            return int(sum(node.get("GPU", 0) for node in session.nodes(self._address)))
+            return int(sum(node.total.get("GPU", 0) for node in session.nodes(self._address)))
         import torch
 
         return torch.cuda.device_count()
 
-    def validate(self) -> None:
-        """Refuse a cluster that is not there or too small: Ray would wait for more nodes, not refuse."""
+    def check(self) -> None:
+        """Refuse what this machine does not let ranks do, or Ray."""
         check_ranks()
         if not self._address:
             session.place_for_sockets()
+
+    def validate(self) -> None:
+        """Refuse besides a cluster that is not there or too small: Ray would wait for more nodes, not refuse."""
+        self.check()
+        if not self._address:
             return
+        there, ranks = self.capacity(), self.config.ranks
+        if (room := fitting(there.whole, ranks, self.together)) < ranks:
+            fewer = f"--gpus {room}, " if room else ""
+            raise UsageError(f"{ranks} ranks need {there.words}, room for {room}; type {fewer}--launcher local or another launch.address")
+
+    def capacity(self) -> Capacity:
+        """Of the nodes that there are; one that an autoscaler could add is not."""
+        if not self._address:
+            return super().capacity()
         ranks, rank, nodes = self.config.ranks, self._per_rank(), session.nodes(self._address)
-        fitting = room(nodes, rank)
-        if fitting < ranks:
-            fewer = f"--gpus {fitting}, " if fitting else ""
-            raise UsageError(
-                f"{ranks} ranks need {total([rank] * ranks, rank)}, but the Ray cluster at {self._address} has {total(nodes, rank)}, "
-                f"room for {fitting}; type {fewer}--launcher local or another launch.address"
-            )
+        there = total([node.total for node in nodes], rank)
+        return Capacity(
+            free=rooms([node.free for node in nodes if not node.leaving], rank),
+            whole=rooms([node.total for node in nodes], rank),
+            words=f"{total([rank] * ranks, rank)}, but the Ray cluster at {self._address} has {there}",
+        )
 
     def run(self, function: RankFunction, directory: RunDirectory) -> None:
-        """Run the ranks; the failure of one ends the others. There are no retries: the run can be resumed."""
+        """Run the ranks; the failure of one ends the others."""
         with ExitStack() as folders:
             storage = folders.enter_context(scratch(".ray-", directory.path))
             # A folder of its own: /tmp/ray belongs to whoever was first on this machine.
@@ -87,7 +101,8 @@ class RayLauncher(Launcher):
     def _wait(self, apart: Apart) -> None:
         self._apart = apart
         try:
-            apart.wait()
+            for self.outlook in apart.told():
+                pass
         except TrainingFailed:
             if not self._killed_at:
                 raise
@@ -106,6 +121,7 @@ class RayLauncher(Launcher):
             ranks=self.config.ranks,
             cuda=cuda,
             per_rank=self._per_rank(),
+            together=self.together,
             threads=self.config.threads,
             interface=self.config.interface,
             address=self._address,

@@ -1,9 +1,21 @@
-"""What a rank asks of a node, and how many ranks a cluster has room for. Plain numbers, no Ray."""
+"""What a rank asks of a node, how many ranks a cluster has room for, and which of them go where. Plain numbers, no Ray."""
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 Resources = Mapping[str, float]  # as Ray counts them: "CPU", "GPU"
+
+
+@dataclass(frozen=True)
+class Node:
+    """One machine of a cluster."""
+
+    id: str
+    name: str  # for people
+    total: Resources
+    free: Resources = field(default_factory=dict)
+    leaving: bool = False  # it is being drained: nothing new is started there
 
 
 def resources_per_rank(device: str, gpus: float = 1.0) -> dict[str, float]:
@@ -16,9 +28,29 @@ def gpus_per_rank(devices: int, ranks: int, share: bool) -> float:
     return math.floor(1e4 / math.ceil(ranks / max(devices, 1))) / 1e4 if share else 1.0
 
 
-def room(nodes: Iterable[Resources], rank: Resources) -> int:
-    """Ranks that fit on nodes, each rank whole on one node: a slot on one and a GPU on another make no rank."""
-    return sum(min(_fitting(node.get(name, 0), amount) for name, amount in rank.items()) for node in nodes)
+def rooms(nodes: Iterable[Resources], rank: Resources) -> list[int]:
+    """Ranks that fit on each node, each of them whole: a slot on one node and a GPU on another make no rank."""
+    return [min(_fitting(node.get(name, 0), amount) for name, amount in rank.items()) for node in nodes]
+
+
+def place(nodes: Iterable[Node], ranks: int, rank: Resources, together: int = 1) -> list[Node]:
+    """The node of each rank, by rank: the largest free place first, neighbours beside each other.
+
+    Args:
+        nodes: as they are now; what is free on them is given out, and nothing on those that are leaving.
+        ranks: how many are wanted.
+        rank: what each of them asks for.
+        together: so many neighbours share a node: a pair of towers, say.
+
+    Returns:
+        As many as there is room for, a multiple of `together`, and `ranks` at most.
+    """
+    staying = [node for node in nodes if not node.leaving]
+    there = zip(staying, rooms([node.free for node in staying], rank), strict=True)
+    placed: list[Node] = []
+    for node, room in sorted(there, key=lambda found: (-found[1], found[0].name)):
+        placed += [node] * (min(room, ranks - len(placed)) // together * together)
+    return placed
 
 
 def total(nodes: Iterable[Resources], rank: Resources) -> str:

@@ -8,6 +8,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from cluster.placement import Node
 from cluster.stderr import errors_to
 from dist_alexnet.config import UsageError
 
@@ -84,15 +85,28 @@ def start(ranks: int, gpus: int, folder: Path) -> None:
     )
 
 
-def nodes(address: str) -> list[dict[str, float]]:
-    """What each living node of a cluster has. We leave it again: a driver whose cluster dies is ended by Ray."""
+def nodes(address: str) -> list[Node]:
+    """The living nodes of a cluster. We leave it again: a driver whose cluster dies is ended by Ray."""
     connect(address)
     import ray
 
     try:
-        return [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+        return nodes_here()
     finally:
         ray.shutdown()
+
+
+def nodes_here() -> list[Node]:
+    """The living nodes of the cluster that this process has joined."""
+    import ray
+    from ray._private.state import available_resources_per_node, state  # Ray Train's own elasticity looks there, too
+
+    free, leaving = available_resources_per_node(), state.get_draining_nodes()  # type: ignore[no-untyped-call]
+    return [
+        Node(node["NodeID"], node["NodeManagerHostname"], node["Resources"], free.get(node["NodeID"], {}), node["NodeID"] in leaving)
+        for node in ray.nodes()  # type: ignore[no-untyped-call]
+        if node["Alive"]
+    ]
 
 
 def connect(address: str) -> None:

@@ -226,6 +226,10 @@ class LaunchConfig:
     interface: str | None = None  # ray: the network of each node that ranks talk through, as eth0; null: the one that reaches the cluster
     threads: int = 0  # CPU threads per rank; 0: the cores of its node that a rank may use, shared evenly
     timeout_s: int = 600  # a collective that waits longer than this has failed
+    max_failures: int = 0  # so often a run that has failed is started again, from its newest checkpoint
+    min_workers: int | None = None  # elastic: go on with as few ranks as these where there is no room for `workers`; null: with all or none
+    grow_after_s: float = 30.0  # elastic: room for more ranks that has lasted this long is taken
+    wait_s: float = 0.0  # for room to start in, where there is none yet
 
     @property
     def ranks(self) -> int:
@@ -238,6 +242,10 @@ class LaunchConfig:
             raise UsageError(f"launch.workers={self.workers}: needs at least 1; type --gpus 1 or more")
         check_range("launch", self, 0, MAX_THREADS, "threads")
         check_range("launch", self, 1, WEEK_S, "timeout_s")
+        check_range("launch", self, 0, WEEK_S, "grow_after_s", "wait_s")
+        check_not_negative("launch", self, "max_failures")
+        if self.min_workers is not None and not 1 <= self.min_workers <= (self.workers or self.min_workers):
+            raise UsageError(f"launch.min_workers={self.min_workers}: must be 1 or more, and not above launch.workers={self.workers}")
 
 
 @dataclass(frozen=True)

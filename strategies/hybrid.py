@@ -30,6 +30,7 @@ class Hybrid(Towers):
 
     name = "hybrid"
     default_ranks = 4
+    node_axes = ("tower",)
     Options = HybridOptions
     variants = ({}, {"fc8": "first"})
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dist_alexnet.config import UsageError
 from dist_alexnet.settings.presets import preset_names
 
 
@@ -24,6 +25,12 @@ ShareDevice = Annotated[
     bool | None, typer.Option("--share-device", help="Let ranks share a CUDA device, over gloo: to show correctness, not for speed.")
 ]
 LauncherName = Annotated[str | None, typer.Option("--launcher", help=f"Who starts the ranks; installed: {_installed('launchers')}.")]
+Elastic = Annotated[
+    str | None,
+    typer.Option("--elastic", help="Ranks: as many as there is room for, from MIN to MAX; grows and shrinks.", metavar="MIN:MAX"),
+]
+MaxFailures = Annotated[int | None, typer.Option("--max-failures", help="Start again so often, from the newest checkpoint; default: 0.")]
+Wait = Annotated[float | None, typer.Option("--wait", help="Wait so long for room on a cluster.", metavar="SECONDS")]
 Data = Annotated[
     Path | None, typer.Option("--data", help="Folder of class folders, shards from `data prepare`, ILSVRC archives or Arrow files.")
 ]
@@ -46,6 +53,8 @@ KEYS = {
     "device": "launch.device",
     "share_device": "launch.share_device",
     "launcher": "launch.name",
+    "max_failures": "launch.max_failures",
+    "wait": "launch.wait_s",
     "data": "data.path",
     "batch": "train.global_batch",
     "epochs": "train.epochs",
@@ -67,7 +76,19 @@ def as_overrides(parameters: Mapping[str, object]) -> list[str]:
     sections = [f"{key}={{}}" for name, key in SECTIONS.items() if parameters.get(name)]
     typed = parameters["overrides"] or []
     assert isinstance(typed, list)
-    return [*flags, *sections, *typed]
+    return [*flags, *_elastic(parameters.get("elastic"), parameters.get("gpus")), *sections, *typed]
+
+
+def _elastic(span: object, gpus: object) -> list[str]:
+    """MIN:MAX as the two settings that it is."""
+    if span is None:
+        return []
+    least, colon, most = str(span).partition(":")
+    if not (colon and least.isdecimal() and most.isdecimal() and 1 <= int(least) <= int(most)):
+        raise UsageError(f"--elastic {span}: needs the fewest and the most ranks, as in --elastic 2:4")
+    if gpus is not None:
+        raise UsageError(f"--elastic {span} says how many ranks there are, and --gpus {gpus} does, too; type only one of them")
+    return [f"launch.min_workers={int(least)}", f"launch.workers={int(most)}"]
 
 
 def _text(value: object) -> str:

@@ -1,7 +1,6 @@
 """`dist-alexnet train`."""
 
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +20,9 @@ def train(
     device: options.Device = None,
     share_device: options.ShareDevice = None,
     launcher: options.LauncherName = None,
+    elastic: options.Elastic = None,
+    max_failures: options.MaxFailures = None,
+    wait: options.Wait = None,
     data: options.Data = None,
     name: Annotated[str | None, typer.Option("--name", help="Of the run folder; default: strategy and time.")] = None,
     output_dir: options.OutputDir = Path("runs"),
@@ -48,11 +50,10 @@ def train(
     prepared = prepare(Request(preset, typed, output_dir, name, resume), say)
     from dist_alexnet.cli.again import resume_command
     from dist_alexnet.cli.screen.report import RunReport
-    from dist_alexnet.launch.driver import execute
     from dist_alexnet.runs.failure import TrainingFailed
     from dist_alexnet.runs.observers import observed
     from dist_alexnet.runs.unstarted import taken_back_unless_started
-    from dist_alexnet.training.worker import train_rank
+    from dist_alexnet.training.attempts import train as run
 
     report = RunReport(as_json=json)
     report.header(prepared)
@@ -61,7 +62,7 @@ def train(
     try:
         with report, taken_back_unless_started(job.directory, prepared.fresh), observed(job.config, job.directory, report.say):
             report.starting(prepared)
-            summary, exit_code = execute(partial(train_rank, job), job.directory, prepared.launcher, report.say, report)
+            summary, exit_code = run(job, prepared.ranks, report.say, report)
     except TrainingFailed as error:
         report.failure(error)
         if job.directory.path.exists():

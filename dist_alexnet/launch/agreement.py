@@ -9,6 +9,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from dist_alexnet.json_text import to_exact_json
+from dist_alexnet.launch import watchdog
 from dist_alexnet.parallel.world import World
 
 
@@ -17,7 +18,8 @@ class Agreement:
 
     def __init__(self, world: World, timeout_s: float) -> None:
         """Every rank makes one, at the same time. A rank that waits longer than `timeout_s` for the others fails."""
-        self._world = world
+        self._world, self._timeout_s = world, timeout_s
+        self.alive()
         timeout = timedelta(seconds=timeout_s)  # a new group does not have that of the default group, but torch's 30 minutes
         self._group: Any = dist.new_group(backend="gloo", timeout=timeout) if world.world_size > 1 else None
 
@@ -31,11 +33,17 @@ class Agreement:
         total = tensor.clone()
         if self._world.world_size > 1:
             dist.all_reduce(total, group=self._group)
+            self.alive()
         return total
 
     def start(self, total: Tensor) -> Any:
         """Start to add up a tensor on the host over the ranks, in place; returns what to wait for, None in a world of one."""
         return dist.all_reduce(total, group=self._group, async_op=True) if self._world.world_size > 1 else None
+
+    def alive(self) -> None:
+        """All ranks have answered: whoever waits for a sum that was started says so when it is there."""
+        if self._world.world_size > 1:
+            watchdog.alive(self._timeout_s)
 
     def gather(self, value: Any) -> list[Any]:
         """Every rank's value, by rank, as it comes out of JSON.

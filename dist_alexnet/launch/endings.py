@@ -7,12 +7,14 @@ from typing import Any
 
 from dist_alexnet.config import LaunchConfig, UsageError
 from dist_alexnet.data.images import TooManyBadImages
+from dist_alexnet.launch.diagnosis import diagnosis, last_lines
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import NonFiniteLoss, RankFailure, TrainingFailed
 from dist_alexnet.runs.writable import remedy
 
 SHOWN_WAIT_S = 90.0  # for a file that another node wrote to be seen here: an NFS client keeps for up to 60 s that there was none
 SHOWN_POLL_S = 0.5
+STACKS = "where each rank was: the stacks at the end of {logs}/rank_*.log; a rank without one was stopped, or had lost its machine"
 
 # Whose message says all; a line break in it is of a name. Of others the first line is shown, and the log has the rest.
 WHOLE = (NonFiniteLoss.__name__, UsageError.__name__, TooManyBadImages.__name__)
@@ -48,11 +50,11 @@ def explain(error: BaseException, directory: RunDirectory, launch: LaunchConfig,
         directory.probe()
     except OSError as blocked:
         mend, again = remedy(blocked) or "have it made writable", "--resume auto" if saves else "run this again"
-        return TrainingFailed(f"cannot write {blocked.filename}: {blocked.strerror}; {mend}, then {again}")
+        return TrainingFailed(f"cannot write {blocked.filename}: {blocked.strerror}; {mend}, then {again}", again=False)
     if not failures:
         return _explain_launcher(error, directory)
     if failures[0].timed_out and (silent := sorted(set(range(launch.ranks)) - {failure.rank for failure in failures})):
-        return TrainingFailed(_silence(silent, launch, directory))
+        return TrainingFailed(_silence(silent, launch, directory), details=[STACKS.format(logs=directory.log(0).parent)])
     return _explain_rank(failures[0], directory, saves)
 
 
@@ -61,7 +63,7 @@ def _explain_launcher(error: BaseException, directory: RunDirectory) -> BaseExce
     if isinstance(error, UsageError):
         return error
     if isinstance(error, TrainingFailed):
-        return TrainingFailed(f"{error}; logs: {directory.log(0).parent}")
+        return TrainingFailed(f"{error}; logs: {directory.log(0).parent}", again=error.again, details=_advice(str(error)))
     log = directory.log(0).with_name("launcher.log")
     try:
         log.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="backslashreplace")
@@ -76,8 +78,15 @@ def _explain_rank(failure: RankFailure, directory: RunDirectory, saves: bool) ->
     name = f"rank {failure.rank} failed: "
     if failure.kind in WHOLE:
         again = ", then --resume auto" if failure.kind == TooManyBadImages.__name__ and saves else ""
-        return TrainingFailed(f"{name}{failure.message}{again}")
-    return TrainingFailed(f"{name}{_first_line(failure.message) or failure.kind}; its log: {directory.log(failure.rank)}")
+        return TrainingFailed(f"{name}{failure.message}{again}", again=False)
+    log = directory.log(failure.rank)
+    said = [f"rank {failure.rank} said last: {line}" for line in last_lines(log)]
+    details = [*_advice(f"{failure.kind}: {failure.message}"), *said]
+    return TrainingFailed(f"{name}{_first_line(failure.message) or failure.kind}; its log: {log}", details=details)
+
+
+def _advice(text: str) -> list[str]:
+    return list(filter(None, [diagnosis(text)]))
 
 
 def _first_line(text: str) -> str:

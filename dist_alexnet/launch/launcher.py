@@ -2,21 +2,51 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from dist_alexnet.config import LaunchConfig
+from dist_alexnet.launch.room import Rooms
 from dist_alexnet.runs.directory import RunDirectory
 
 RankFunction = Callable[[], None]  # picklable; runs in every rank with torchrun's variables set
 
 
-class Launcher(ABC):
-    """Starts ranks. Register one as an entry point of the group `dist_alexnet.launchers`."""
+@dataclass(frozen=True)
+class Capacity:
+    """What a place has for ranks."""
 
-    def __init__(self, config: LaunchConfig) -> None:
-        self.config = config
+    free: Rooms  # now
+    whole: Rooms  # if nobody else used it
+    words: str = ""  # what there is, of the things that a rank needs
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What becomes of the place that ranks run on, as far as anybody has said."""
+
+    rooms: Rooms = ()  # ranks that each node has room for, those of this run included
+    leaving: tuple[str, ...] = ()  # nodes with ranks that are about to be taken away
+
+
+class Launcher(ABC):
+    """Starts ranks, once. Register one as an entry point of the group `dist_alexnet.launchers`."""
+
+    def __init__(self, config: LaunchConfig, together: int = 1) -> None:
+        """`together`: so many neighbouring ranks must be on one node."""
+        self.config, self.together = config, together
+        self.outlook = Outlook()  # while the ranks run; kept up to date where ranks can be added and taken away
+
+    def check(self) -> None:
+        """Refuse (UsageError) what stands in the way of any rank."""
 
     def validate(self) -> None:
-        """Refuse, before anything is started, what cannot be given (UsageError): more GPUs than there are, an unreachable cluster."""
+        """Refuse besides what this place cannot give at all: more ranks than it has room for, a cluster that does not answer."""
+        self.check()
+
+    def capacity(self) -> Capacity:
+        """What there is room for (UsageError: nobody can say, as of a cluster that does not answer)."""
+        ranks = self.cuda_devices() if self.config.device == "cuda" and not self.config.share_device else self.config.ranks
+        return Capacity((ranks,), (ranks,), f"{self.config.ranks} CUDA devices, but {ranks} are visible")
 
     @property
     def is_local(self) -> bool:

@@ -31,7 +31,7 @@ class LocalLauncher(Launcher):
 
     _context: "PContext | None" = None  # of the ranks, while they run
 
-    def validate(self) -> None:
+    def check(self) -> None:
         """Refuse what this machine does not let ranks do."""
         check_ranks()
 

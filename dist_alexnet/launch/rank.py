@@ -14,6 +14,7 @@ import torch.distributed as dist
 
 from dist_alexnet import registry
 from dist_alexnet.config import Config
+from dist_alexnet.launch import watchdog
 from dist_alexnet.launch.agreement import Agreement
 from dist_alexnet.launch.fingerprint import check_fingerprints, fingerprint
 from dist_alexnet.machine.allocator import keep_freed_memory
@@ -76,6 +77,7 @@ def _process_group(world: World, config: Config) -> Iterator[None]:
     backend = "nccl" if world.device.type == "cuda" and not config.launch.share_device else "gloo"  # nccl wants a device for each rank
     dist.init_process_group(backend, timeout=timedelta(seconds=config.launch.timeout_s))
     yield
+    watchdog.done()
     dist.destroy_process_group()  # not after a failure: it would wait for ranks that are gone
 
 

@@ -21,23 +21,45 @@ SYNTH_FOLDER = ".data"  # in the output directory, which all nodes of a cluster 
 
 def make_launcher(config: Config) -> Launcher:
     """The launcher that a configuration names."""
-    launcher: Launcher = registry.load(registry.LAUNCHERS, config.launch.name)(config.launch)
+    ranks = config.launch.workers
+    together = registry.load(registry.STRATEGIES, config.strategy.name).together(config, ranks) if ranks else 1
+    launcher: Launcher = registry.load(registry.LAUNCHERS, config.launch.name)(config.launch, together)
     return launcher
 
 
 def settle_ranks(config: Config) -> Config:
-    """Settle how many ranks there are, and on what device ("auto": on CUDA if there is any, and then enough of it)."""
-    launch = config.launch
-    workers = registry.load(registry.STRATEGIES, config.strategy.name).ranks_of(config)
+    """Settle how many ranks there are at most, and on what device ("auto": on CUDA if there is any, and then enough of it)."""
+    strategy, launch = registry.load(registry.STRATEGIES, config.strategy.name), config.launch
+    workers = strategy.ranks_of(config)
+    if launch.min_workers is not None:
+        workers = world_sizes(config)[-1]
+    least = launch.min_workers or workers
     visible = make_launcher(config).cuda_devices() if launch.device != "cpu" else 0
     device = launch.device if launch.device != "auto" else ("cuda" if visible else "cpu")
-    if device == "cuda" and visible < workers and not (launch.share_device and visible):
+    if device == "cuda" and visible < least and not (launch.share_device and visible) and not launch.wait_s:
         instead = f"--gpus {visible}, --share-device to show correctness, or " if visible else ""
         raise UsageError(
-            f"{workers} ranks need {workers} CUDA devices, but {visible} are visible; "
-            f"type {instead}--device cpu for {workers} processes on the CPU"
+            f"{least} ranks need {least} CUDA devices, but {visible} are visible; "
+            f"type {instead}--device cpu for {least} processes on the CPU"
         )
     return replace(config, launch=replace(launch, workers=workers, device=device))
+
+
+def world_sizes(config: Config) -> list[int]:
+    """The numbers of ranks with which a run may go on, in order; one, unless it is elastic.
+
+    Raises:
+        UsageError: the strategy serves none of those that were asked for.
+    """
+    strategy = registry.load(registry.STRATEGIES, config.strategy.name)
+    most: int = strategy.ranks_of(config)
+    least = config.launch.min_workers
+    if least is None:
+        return [most]
+    if sizes := strategy.world_sizes(config, least, most):
+        served: list[int] = sizes
+        return served
+    raise UsageError(f"{config.strategy.name} can use no number of ranks from {least} to {most}: {strategy.why_not(config, most)}")
 
 
 def settle_observers(config: Config) -> Config:

@@ -17,10 +17,11 @@ KILL_WAIT_S = 10.0  # for ranks that were killed to end
 class Signals:
     """The first signal asks the ranks for a checkpoint, if they write any; who insists ends them."""
 
-    def __init__(self, directory: RunDirectory, launcher: Launcher, saves: bool) -> None:
+    def __init__(self, directory: RunDirectory, saves: bool) -> None:
         self.received: int | None = None
         self.killed_at: float | None = None
-        self._directory, self._launcher, self._saves = directory, launcher, saves
+        self.launcher: Launcher | None = None  # of the ranks that run
+        self._directory, self._saves = directory, saves
         self._insisted_at: float | None = None
 
     @property
@@ -47,7 +48,8 @@ class Signals:
                 self._directory.stop_request.touch()
         if not self._saves or (number in INSISTING and self._insists()):
             self.killed_at = self.killed_at or time.monotonic()
-            self._launcher.kill()
+            if self.launcher:
+                self.launcher.kill()
 
     def _insists(self) -> bool:
         now = time.monotonic()

@@ -62,6 +62,8 @@ class Statement(ABC):
 
     row_axes: ClassVar[tuple[str, ...]] = ("data",)  # mesh axes over which the rows of a batch are split
 
+    node_axes: ClassVar[tuple[str, ...]] = ()  # innermost mesh axes whose ranks share a node: they exchange on each step's critical path
+
     def validate(self) -> None:
         """Refuse where the ranks lie, which is known only once they run: `self.world.nodes` (UsageError)."""
 

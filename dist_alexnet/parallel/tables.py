@@ -54,6 +54,13 @@ class Tables(Statement, ABC):
 
     @classmethod
     @final
+    def together(cls, config: Config, world_size: int) -> int:
+        """So many neighbouring ranks share a node; 1 in a world that is not served."""
+        mesh = {} if cls.why_not(config, world_size) else cls.axes(config, world_size)
+        return math.prod(mesh.get(axis, 1) for axis in cls.node_axes)
+
+    @classmethod
+    @final
     def ranks_of(cls, config: Config) -> int:
         """How many ranks a configuration asks for; where it leaves that open, `default_ranks` or the next larger number that is served."""
         by_itself = (ranks for ranks in range(cls.default_ranks, MOST_BY_ITSELF + 1) if not cls.why_not(config, ranks))

@@ -91,11 +91,15 @@ class RunDirectory:
         """
         with self.writing():
             self.probe()
-            for stale in (self.stop_request, self.summary, *self.log(0).parent.glob("rank_*.error.json")):
-                stale.unlink(missing_ok=True)
+            self.forget_attempt()
             for path, text in ((self.config, config), (self.environment, environment)):
                 _keep_old(path, text)
                 _write_whole(path, text)
+
+    def forget_attempt(self) -> None:
+        """Take away what says how an attempt ended, before another one begins."""
+        for stale in (self.stop_request, self.summary, *self.log(0).parent.glob("rank_*.error.json")):
+            stale.unlink(missing_ok=True)
 
     def probe(self) -> None:
         """Write where a run writes, and leave nothing behind (OSError: it cannot be; names the file or folder)."""

@@ -2,6 +2,7 @@
 
 import json
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -50,10 +51,18 @@ class RankFailure:
 class TrainingFailed(RuntimeError):  # noqa: N818 - what happened, not an error of ours
     """A run ended without a result; the message is for the person who started it (exit code 1)."""
 
-    def __init__(self, message: str, *, killed: bool = False, exit_code: int = 1) -> None:
-        """`killed`: a rank died of a signal, and what the others report only follows from it."""
+    def __init__(self, message: str, *, killed: bool = False, exit_code: int = 1, again: bool = True, details: Sequence[str] = ()) -> None:
+        """How it ended.
+
+        Args:
+            message: in one line.
+            killed: a rank died of a signal, and what the others report only follows from it.
+            exit_code: of the program.
+            again: another attempt may end otherwise.
+            details: lines that say more.
+        """
         super().__init__(message)
-        self.killed, self.exit_code = killed, exit_code
+        self.killed, self.exit_code, self.again, self.details = killed, exit_code, again, details
 
 
 class NonFiniteLoss(ArithmeticError):  # noqa: N818

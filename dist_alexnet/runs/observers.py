@@ -17,7 +17,7 @@ from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.reader import Reader
 from dist_alexnet.runs.records import Record
 
-POLL_S = 0.2
+POLL_S = 0.5
 CLOSE_WAIT_S = 5.0
 
 

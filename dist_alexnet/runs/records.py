@@ -47,6 +47,7 @@ class RunStarted(Record):
     options: Mapping[str, Any] = field(default_factory=dict)
     mesh: Mapping[str, int] = field(default_factory=dict)
     world_size: int = 0
+    nodes: list[str] = field(default_factory=list)  # of each rank
     device: str = ""
     global_batch: int = 0
 
@@ -112,6 +113,18 @@ class BadImage(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Restarted(Record):
+    """An attempt has ended before the run has, and another one begins. The driver says so, between the ranks of both."""
+
+    kind = "restart"
+    step: int  # that the next attempt goes on from
+    ranks: int  # of the attempt that has ended
+    next_ranks: int
+    why: str
+    failed: bool  # counted against launch.max_failures
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ended(Record):
     """The ranks are done, and have left a checkpoint."""
 
@@ -120,7 +133,9 @@ class Ended(Record):
     status: str  # "completed" or "stopped"
 
 
-KINDS: Mapping[str, type[Record]] = {each.kind: each for each in (Stage, RunStarted, Steps, Validated, CheckpointSaved, BadImage, Ended)}
+KINDS: Mapping[str, type[Record]] = {
+    each.kind: each for each in (Stage, RunStarted, Steps, Validated, CheckpointSaved, BadImage, Restarted, Ended)
+}
 
 
 def parse(content: Mapping[str, Any]) -> Record | None:

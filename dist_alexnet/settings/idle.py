@@ -69,20 +69,21 @@ IDLE = (
 )
 
 # Of other commands than `train`:
+ATTEMPTS = ("launch.max_failures", "launch.min_workers", "launch.grow_after_s", "launch.wait_s")
 IN_EVALUATION = Idle(
-    ("model.init", "data.augment.", "data.order", "train.", "observers."),
+    ("model.init", "data.augment.", "data.order", "train.", "observers.", *ATTEMPTS),
     lambda config: True,
     "an evaluation does not train; leave it out",
     but=("train.global_batch", "train.dtype"),
 )
 ENDS = tuple(f"train.{name}" for name in ("epochs", "max_steps", "log_every", "validate_every", "checkpoint_every", "keep_checkpoints"))
 IN_VERIFICATION = Idle(
-    ("train.schedule.", "observers.", *ENDS),
+    ("train.schedule.", "observers.", *ENDS, *ATTEMPTS),
     lambda config: True,
     "a verification compares --steps steps, over which the learning rate falls through its whole range, and tells nobody; leave it out",
 )
 IN_COMPARISON = Idle(
-    ("train.schedule.", "observers.", *ENDS),
+    ("train.schedule.", "observers.", *ENDS, *ATTEMPTS),
     lambda config: True,
     "a comparison takes the same steps again and again, --rounds of them, and tells nobody; leave it out",
 )

@@ -1,10 +1,10 @@
 """What a run says of itself when it starts and when it ends."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from dist_alexnet.runs.records import RunStarted
+from dist_alexnet.runs.records import Record, Restarted, RunStarted
 from dist_alexnet.training.loop import Training
 
 
@@ -20,9 +20,19 @@ def started(training: Training) -> RunStarted:
         options=asdict(strategy.options),
         mesh=strategy.mesh,
         world_size=strategy.world.world_size,
+        nodes=list(strategy.world.nodes),
         device=strategy.world.device.type,
         global_batch=config.train.global_batch,
     )
+
+
+def resizes(records: Iterable[Record]) -> list[dict[str, Any]]:
+    """Where a run went on with another number of ranks, and why."""
+    return [
+        {"step": record.step, "from": record.ranks, "to": record.next_ranks, "why": record.why}
+        for record in records
+        if isinstance(record, Restarted) and record.ranks != record.next_ranks
+    ]
 
 
 def summary(training: Training, status: str, wall_seconds: float) -> Mapping[str, Any]:

@@ -61,5 +61,6 @@ class _Late:
             self._start()
         if self._work:
             self._work.wait()
+            self._agreement.alive()
         total: list[float] = self._total.tolist()
         return total

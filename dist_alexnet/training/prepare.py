@@ -32,6 +32,7 @@ from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.settings.presets import PAPER, QUICKSTART, read_preset
 from dist_alexnet.telemetry.environment import describe_machine, versions
 from dist_alexnet.training.job import Job
+from dist_alexnet.training.room import wait_for_room, with_ranks
 
 if TYPE_CHECKING:
     from dist_alexnet.parallel.explain.layout import Layout
@@ -55,8 +56,9 @@ class Prepared:
     """A run that nothing is known to stand in the way of."""
 
     job: Job
-    launcher: Launcher
-    layout: "Layout"
+    launcher: Launcher  # of as many ranks as there may be
+    ranks: int  # of the first attempt
+    layout: "Layout"  # of these
     source: str  # where the configuration came from, for the header
     train_images: int
     val_images: int
@@ -93,9 +95,10 @@ def prepare(request: Request, tell: Callable[[str], None] = lambda line: None) -
     from dist_alexnet.parallel.explain.layout import lay_out
 
     config = settle_observers(settle_options(settle_ranks(config)))
-    launcher = make_launcher(config)
     lay_out(with_generated_classes(config))  # refuses what the strategy cannot do
-    launcher.validate()
+    launcher = make_launcher(config)
+    launcher.check()
+    ranks = wait_for_room(config, config.launch.wait_s, tell)
     data, train, val = open_sets(config, request.output_dir, tell=tell)
     batch = config.train.global_batch
     if len(train) < batch:
@@ -111,7 +114,8 @@ def prepare(request: Request, tell: Callable[[str], None] = lambda line: None) -
     fresh = not request.name or not directory.path.exists()
     lock = _begin(directory, config, fresh)
     counts, unread = (len(train), len(val)), passed_over(train, val)
-    return Prepared(Job(config, directory, data, checkpoint), launcher, lay_out(config), source, *counts, unread, notes, lock, fresh)
+    layout = lay_out(with_ranks(config, ranks))
+    return Prepared(Job(config, directory, data, checkpoint), launcher, ranks, layout, source, *counts, unread, notes, lock, fresh)
 
 
 def _base(request: Request, checkpoint: Path | None) -> tuple[Mapping[str, Any], str]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from dist_alexnet.launch.rank import connect_strategy, rank_process, settle_threads
 from dist_alexnet.runs.metrics import MetricsFile
 from dist_alexnet.runs.records import Ended, RunStarted, Stage
-from dist_alexnet.training.account import started, summary
+from dist_alexnet.training.account import resizes, started, summary
 from dist_alexnet.training.job import Job
 from dist_alexnet.training.loop import Training
 
@@ -21,13 +21,14 @@ def train_rank(job: Job) -> None:
         job = replace(job, config=settle_threads(job.config, world))
         begun, strategy = time.time(), connect_strategy(job.config, world)
         first = strategy.world.rank == 0
-        attempt = sum(isinstance(record, RunStarted) for record in job.directory.records()) if first else 0
+        before = list(job.directory.records()) if first else []
+        attempt = sum(isinstance(record, RunStarted) for record in before)
         metrics = MetricsFile(job.directory.metrics if first else None, attempt)
         metrics.write(Stage(doing="building the network, opening the images"))
         training = Training(job, strategy, metrics)
         metrics.write(started(training))
         status = training.run()
-        result = {**summary(training, status, time.time() - begun), "restarts": attempt}
+        result = {**summary(training, status, time.time() - begun), "restarts": attempt, "resizes": resizes(before)}
         metrics.write(Ended(step=training.progress.step, status=status))
         if first:
             job.directory.finish(result)

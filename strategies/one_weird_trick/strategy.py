@@ -54,6 +54,7 @@ class OneWeirdTrick(Strategy):
     Options = OneWeirdTrickOptions
     variants = ({"scheme": "a"}, {"scheme": "b"}, {"scheme": "c"})
     row_axes = ("data", "model")
+    node_axes = ("model",)
 
     @classmethod
     def refuses(cls, config: Config, world_size: int) -> str:

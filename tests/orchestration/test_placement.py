@@ -1,6 +1,6 @@
 import pytest
 
-from cluster.placement import gpus_per_rank, resources_per_rank, room, total
+from cluster.placement import Node, gpus_per_rank, place, resources_per_rank, rooms, total
 
 CUDA, CPU = resources_per_rank("cuda"), resources_per_rank("cpu")
 
@@ -16,7 +16,7 @@ CUDA, CPU = resources_per_rank("cuda"), resources_per_rank("cpu")
     ],
 )
 def test_room_counts_whole_ranks_per_node(nodes, rank, fitting):
-    assert room(nodes, rank) == fitting
+    assert sum(rooms(nodes, rank)) == fitting
 
 
 def test_total_names_what_a_rank_asks_for():
@@ -32,5 +32,26 @@ def test_ranks_that_share_devices_ask_for_parts(devices, ranks, share, expected)
 
 
 def test_parts_of_a_device_lie_on_one():
-    assert room([{"CPU": 8, "GPU": 2}], resources_per_rank("cuda", 0.6666)) == 2
-    assert room([{"CPU": 8, "GPU": 2}], resources_per_rank("cuda", 0.3333)) == 6
+    assert rooms([{"CPU": 8, "GPU": 2}], resources_per_rank("cuda", 0.6666)) == [2]
+    assert rooms([{"CPU": 8, "GPU": 2}], resources_per_rank("cuda", 0.3333)) == [6]
+
+
+@pytest.mark.parametrize(
+    ("free", "ranks", "together", "placed"),
+    [
+        ((3, 3), 4, 1, "aaab"),
+        ((3, 3), 4, 2, "aabb"),  # packing alone would part the second pair
+        ((1, 2, 4), 6, 2, "ccccbb"),
+        ((1, 1), 2, 2, ""),  # no node has room for a pair
+        ((2, 2), 3, 1, "aab"),
+        ((2, 5), 8, 1, "bbbbbaa"),
+    ],
+)
+def test_ranks_go_to_the_largest_room_first_and_groups_stay_together(free, ranks, together, placed):
+    nodes = [Node(name, name, {"CPU": 8}, {"CPU": slots}) for name, slots in zip("abc", free, strict=False)]
+    assert "".join(node.name for node in place(nodes, ranks, CPU, together)) == placed
+
+
+def test_nothing_is_placed_on_a_node_that_is_leaving():
+    nodes = [Node("a", "a", {"CPU": 4}, {"CPU": 4}, leaving=True), Node("b", "b", {"CPU": 2}, {"CPU": 2})]
+    assert [node.name for node in place(nodes, 4, CPU)] == ["b", "b"]

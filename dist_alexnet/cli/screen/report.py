@@ -14,6 +14,7 @@ from rich.text import Text
 from dist_alexnet.cli.screen.run_line import RunLine, log_line
 from dist_alexnet.cli.screen.shown import mean_loss, shown
 from dist_alexnet.json_text import to_json
+from dist_alexnet.launch.nodes import in_words
 from dist_alexnet.machine.cores import available_cores, share_of_cores
 from dist_alexnet.runs.failure import TrainingFailed
 from dist_alexnet.runs.observers import Observer
@@ -60,7 +61,7 @@ class RunReport(Observer):
         rows = f"{min(layout.rows)}" if min(layout.rows) == max(layout.rows) else f"{min(layout.rows)}-{max(layout.rows)}"
         for label, value in (
             ("strategy", f"{layout.strategy} ({mesh})"),
-            ("ranks", f"{len(layout.rows)} on {config.launch.device}, {_threads(prepared)}, started by {config.launch.name}"),
+            ("ranks", f"{_ranks(prepared)} on {config.launch.device}, {_threads(prepared)}, started by {config.launch.name}"),
             ("batch", f"{layout.global_batch} global, {rows} rows per rank"),
             (
                 "parameters",
@@ -77,16 +78,16 @@ class RunReport(Observer):
         if crowd := _crowd(prepared):
             self.say(crowd)
         if config.launch.share_device:
-            self.say(f"{config.launch.workers} ranks may share CUDA devices, over gloo: to show correctness, not for speed")
+            self.say(f"{prepared.ranks} ranks may share CUDA devices, over gloo: to show correctness, not for speed")
         if config.launch.device == "cpu":
-            self.say(f"no CUDA device is used: {config.launch.workers} CPU process(es) over gloo")
+            self.say(f"no CUDA device is used: {prepared.ranks} CPU process(es) over gloo")
 
     def starting(self, prepared: "Prepared") -> None:
         """The ranks are being started, which takes a while."""
         launch = prepared.job.config.launch
         logs = _relative(prepared.job.directory.log(0).parent)
         self._log_every = prepared.job.config.train.log_every
-        self._stage(f"starting {launch.ranks} rank(s) by the launcher {launch.name}; logs: {logs}")
+        self._stage(f"starting {prepared.ranks} rank(s) by the launcher {launch.name}; logs: {logs}")
 
     def see(self, record: Record) -> None:
         """Show one record."""
@@ -98,6 +99,8 @@ class RunReport(Observer):
                 self._stage(NOW.get(doing, doing))
             case RunStarted():
                 self._line.begin(record.total_epochs, record.total_steps)
+                if len(set(record.nodes)) > 1:
+                    self.say(f"ranks {in_words(record.nodes)}")
                 if record.step:
                     self.say(f"resumed at step {record.step}, epoch {record.epoch:.2f}")
                 self._stage("the first step, which may have to compile")
@@ -115,8 +118,10 @@ class RunReport(Observer):
                 )
 
     def failure(self, error: TrainingFailed) -> None:
-        """How it went wrong, on stderr, in one line; tracebacks are in the logs."""
+        """How it went wrong, on stderr: the cause in one line, and what is known of it; tracebacks are in the logs."""
         print(f"error: {shown(str(error))}", file=sys.stderr)
+        for line in error.details:
+            print(f"       {shown(line)}", file=sys.stderr)
 
     def result(self, summary: dict[str, Any], directory: Path) -> None:
         """The table at the end, or the summary as JSON."""
@@ -152,20 +157,25 @@ class RunReport(Observer):
             self.say(f"... {doing}")
 
 
+def _ranks(prepared: "Prepared") -> str:
+    launch = prepared.job.config.launch
+    return f"{prepared.ranks}" + (f", from {launch.min_workers} to {launch.ranks}," if launch.min_workers is not None else "")
+
+
 def _threads(prepared: "Prepared") -> str:
     launch = prepared.job.config.launch
     if prepared.launcher.is_local or launch.threads:
-        return f"{launch.threads or share_of_cores(launch.ranks)} thread(s) each"
+        return f"{launch.threads or share_of_cores(prepared.ranks)} thread(s) each"
     return "the cores of each node shared by its ranks"
 
 
 def _crowd(prepared: "Prepared") -> str:
     """More threads than cores, in words; empty where there are not, or nobody knows."""
-    launch, cores = prepared.job.config.launch, available_cores()
-    threads = launch.ranks * (launch.threads or share_of_cores(launch.ranks))
+    launch, ranks, cores = prepared.job.config.launch, prepared.ranks, available_cores()
+    threads = ranks * (launch.threads or share_of_cores(ranks))
     if not prepared.launcher.is_local or threads <= cores:
         return ""
-    return f"{launch.ranks} ranks with {threads} threads share {cores} core(s) here: right, but slower than --gpus {cores} or fewer"
+    return f"{ranks} ranks with {threads} threads share {cores} core(s) here: right, but slower than --gpus {cores} or fewer"
 
 
 def _relative(path: Path) -> Path:

@@ -127,7 +127,7 @@ def test_on_a_terminal_that_cannot_move_its_cursor_there_are_lines(
 def test_names_are_shown_as_they_are(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     config = Config(launch=LaunchConfig(name="local", workers=1, device="cpu"))
     job = SimpleNamespace(config=config, directory=SimpleNamespace(path=Path("runs") / name))
-    said: dict[str, Any] = {"launcher": LocalLauncher(config.launch), "passed_over": ["2 file(s) passed over"], "notes": []}
+    said: dict[str, Any] = {"launcher": LocalLauncher(config.launch), "ranks": 1, "passed_over": ["2 file(s) passed over"], "notes": []}
     prepared: Any = SimpleNamespace(job=job, layout=lay_out(config), source=f"{name}.yaml", train_images=1, val_images=1, **said)
     report = RunReport(as_json=False)
     report.header(prepared)
