@@ -14,7 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ class Space:
         assert self._keeper.stdout
         if not self._keeper.stdout.readline():
             raise Unavailable(f"no namespaces here ({self._keeper.communicate()[1].strip()}); be root where they are allowed")
-        self.pid = int(Path(f"/proc/{self._keeper.pid}/task/{self._keeper.pid}/children").read_text())
+        self.pid = _only_child(self._keeper.pid)
 
     def end(self) -> None:
         """Switch it off: kill all that runs inside, and wait until it is gone. It may be off."""
@@ -71,6 +71,11 @@ class Space:
     def start(self, *command: str, cwd: Path | None = None, **options: Any) -> Running:
         """Start a command inside; `options` as of Popen. What is returned waits for the command, and gets no signals for it."""
         return subprocess.Popen(self._inside(command, cwd), text=True, **options)
+
+    @staticmethod
+    def send(running: Running, number: int) -> None:
+        """Send a signal to a command that was started inside."""
+        os.kill(_only_child(running.pid), number)
 
     def run(self, *command: str, cwd: Path | None = None, **options: Any) -> "subprocess.CompletedProcess[str]":
         """Run a command inside to its end; `options` as of `subprocess.run`. Output is captured."""
@@ -126,11 +131,11 @@ class Node(Space):
         """Its links are up again."""
         self._switch.set_up(*(f"ip link set {port} up" for port in self._ports.values()))
 
-    def slow(self, rate: str) -> None:
-        """Let through no more than `rate`, as `tc` writes it ("100mbit"), each way of each link, loopback included."""
+    def slow(self, rate: str, links: Collection[str] = ("lo", "eth0", "eth1")) -> None:
+        """Let through no more than `rate`, as `tc` writes it ("100mbit"), each way."""
         limit = f"root tbf rate {rate} burst 128kb latency 200ms"
-        self.set_up(*(f"tc qdisc replace dev {link} {limit}" for link in ("lo", *self._ports)))
-        self._switch.set_up(*(f"tc qdisc replace dev {port} {limit}" for port in self._ports.values()))
+        self.set_up(*(f"tc qdisc replace dev {link} {limit}" for link in links))
+        self._switch.set_up(*(f"tc qdisc replace dev {port} {limit}" for link, port in self._ports.items() if link in links))
 
     def lose(self, share: float) -> None:
         """Lose a share of the packets that come in, which are then no larger than on a wire (Unavailable: the kernel has no filters)."""
@@ -185,6 +190,10 @@ def address(number: int, net: int = 0) -> str:
 def node_name(number: int) -> str:
     """Of a node."""
     return f"node{number}"
+
+
+def _only_child(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text())
 
 
 def _of_namespace(inode: int) -> Iterator[int]:

@@ -5,7 +5,6 @@ import secrets
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from cluster.testing.network import Node, Running
 
@@ -14,10 +13,9 @@ PROGRAM = (sys.executable, "-m", "dist_alexnet")
 HOME = "/run/ray"  # of sockets and logs: of each node its own
 STORE_BYTES = 80 * 2**20
 QUICK = {
-    "RAY_health_check_initial_delay_ms": "1000",
-    "RAY_health_check_period_ms": "500",
+    "RAY_health_check_period_ms": "1000",
     "RAY_health_check_timeout_ms": "1000",
-    "RAY_health_check_failure_threshold": "4",  # a node that does not answer is dead after 6 s; by Ray's own numbers after a minute
+    "RAY_health_check_failure_threshold": "5",  # a node that does not answer is dead after 10 s; by Ray's own numbers after a minute
     "RAY_gcs_rpc_server_reconnect_timeout_s": "10",  # a node without its head ends; by itself after a minute
     "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # else an end takes 30 s
 }
@@ -45,13 +43,13 @@ while (there := living()) != int(sys.argv[2]):
 class RayNodes:
     """A Ray cluster."""
 
-    def __init__(self, nodes: list[Node], slots: int = 2) -> None:
+    def __init__(self, nodes: list[Node], slots: list[int]) -> None:
         """`slots`: of each node, for ranks."""
         self.nodes, self.head, self._slots = nodes, nodes[0], slots
         self.address = f"{self.head.address}:{PORT}"
         token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-        self.environment = {**kept, **token, "TMPDIR": "/run", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        self.environment = {**kept, **QUICK, **token, "TMPDIR": "/run", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
     def begin(self) -> None:
         """Start all nodes, and wait for them (AssertionError: they do not come)."""
@@ -62,11 +60,11 @@ class RayNodes:
     def join(self, node: Node, *options: str) -> Running:
         """Start Ray on a node."""
         role = ["--head", f"--port={PORT}", "--include-dashboard=false"] if node is self.head else [f"--address={self.address}"]
-        sizes = [f"--num-cpus={self._slots}", "--num-gpus=0", f"--object-store-memory={STORE_BYTES}"]
+        sizes = [f"--num-cpus={self._slots[self.nodes.index(node)]}", "--num-gpus=0", f"--object-store-memory={STORE_BYTES}"]
         places = [f"--node-ip-address={node.address}", f"--temp-dir={HOME}", "--block", "--disable-usage-stats"]
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", *role, *sizes, *places, *options]
         with Path(f"/proc/{node.pid}/root/run/start.log").open("a") as log:
-            return node.start(*command, env={**self.environment, **QUICK}, cwd=Path("/"), stdout=log, stderr=log)
+            return node.start(*command, env=self.environment, cwd=Path("/"), stdout=log, stderr=log)
 
     def wait_for(self, count: int, timeout_s: float = 240) -> None:
         """Wait until so many nodes live, as the head sees it (AssertionError: they do not)."""
@@ -74,10 +72,8 @@ class RayNodes:
         started = Path(f"/proc/{self.head.pid}/root/run/start.log").read_text()
         assert done.returncode == 0, f"{done.stderr}\n{started}"
 
-    def start(self, *arguments: str, cwd: Path, **options: Any) -> Running:
-        """Start the program on the head."""
-        return self.head.start(*PROGRAM, *arguments, cwd=cwd, env=self.environment, **options)
-
-    def run(self, *arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
-        """Run the program on the head to its end."""
-        return self.head.run(*PROGRAM, *arguments, cwd=cwd, env=self.environment)
+    def train(self, *arguments: str, cwd: Path, driver: Node | None = None) -> Running:
+        """Start a training on this cluster; `driver`: the node that it is typed on, or the head. Both streams are in `stdout`."""
+        typed = ["train", "--launcher", "ray", f"launch.address={self.address}", *arguments]
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        return (driver or self.head).start(*PROGRAM, *typed, cwd=cwd, env=self.environment, **streams)

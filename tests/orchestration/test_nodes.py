@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from cluster.testing.network import Node, Unavailable, network
 from cluster.testing.ray_nodes import RayNodes
-from dist_alexnet.runs.directory import RunDirectory
 from tests.conftest import Command
-from tests.orchestration.test_local_runs import tensors
+from tests.orchestration.chaos import assert_undisturbed, kill_rank
+from tests.orchestration.runs import has_logged, wait_until
 
 PACKETS = 1000
+STEPS = 12  # two epochs
 HEAR = """
 import socket
 hearing = socket.socket(type=socket.SOCK_DGRAM)
@@ -52,7 +52,7 @@ def fixture_nodes() -> Iterator[list[Node]]:
 @pytest.fixture(scope="module", name="ray")
 def fixture_ray(nodes: list[Node]) -> RayNodes:
     """One slot on each node."""
-    ray = RayNodes(nodes, slots=1)
+    ray = RayNodes(nodes, slots=[1, 1])
     ray.begin()
     return ray
 
@@ -101,48 +101,66 @@ def test_nodes_lose_packets_links_and_power_and_nothing_is_left_of_them() -> Non
     assert socket.if_nameindex() == before
 
 
-def train(ray: RayNodes, workplace: Path, name: str, *typed: str) -> "subprocess.CompletedProcess[str]":
-    """On the head, with a rank on each node."""
-    arguments = ["-c", "tiny.yaml", "--name", name, "--launcher", "ray", f"launch.address={ray.address}", "launch.threads=1", *typed]
-    return ray.run("train", *arguments, cwd=workplace)
+def train(ray: RayNodes, workplace: Path, name: str, *typed: str) -> str:
+    """With a rank on each node, to the end."""
+    run = ray.train("-c", "tiny.yaml", "--name", name, *typed, cwd=workplace)
+    output = run.communicate()[0]
+    assert run.returncode == 0, output
+    return output
 
 
 @pytest.fixture(scope="module", name="undisturbed")
-def fixture_undisturbed(workplace: Path, dist_alexnet: Command) -> dict[str, torch.Tensor]:
-    """Weights and momentum of the local launcher."""
-    done = dist_alexnet("train", "-c", "tiny.yaml", "--name", "on-one-machine", "launch.threads=1")
+def fixture_undisturbed(workplace: Path, dist_alexnet: Command) -> Path:
+    """A run of the local launcher."""
+    done = dist_alexnet("train", "-c", "tiny.yaml", "--name", "on-one-machine")
     assert done.returncode == 0, done.stderr
-    return tensors(workplace / "runs" / "on-one-machine")
+    return workplace / "runs" / "on-one-machine"
 
 
-def assert_equal(mine: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
-    assert mine.keys() == expected.keys()
-    assert [name for name, tensor in expected.items() if not torch.equal(mine[name], tensor)] == []
-
-
-def test_two_nodes_that_lose_packets_end_with_the_bits_of_one_machine(
-    ray: RayNodes, workplace: Path, undisturbed: dict[str, torch.Tensor]
+def test_two_nodes_that_lose_packets_and_a_rank_end_with_the_bits_of_one_machine(
+    ray: RayNodes, nodes: list[Node], workplace: Path, undisturbed: Path
 ) -> None:
     """2 % are lost each way. The nodes' names stand for addresses of their loopback, as on Debian: by itself gloo would take these."""
-    losing(ray.nodes, 0.02)
+    losing(nodes, 0.02)
     sent = ray.head.bytes_sent("eth1")
-    done = train(ray, workplace, "on-two-nodes", "--json")
-    assert done.returncode == 0, done.stderr
-    run = workplace / "runs" / "on-two-nodes"
-    assert_equal(tensors(run), undisturbed)
+    run = ray.train("-c", "tiny.yaml", "--name", "on-two-nodes", "--max-failures", "1", cwd=workplace)
+    folder = workplace / "runs" / "on-two-nodes"
+    wait_until(run, lambda: has_logged(folder, '"step": 4,'))
+    kill_rank(lambda: [pid for node in nodes for pid in node.processes()], folder, 1)
+    output = run.communicate()[0]
+    assert run.returncode == 0, output
+    assert "going on from step 3 (failure 1 of 1 that are forgiven)" in output
+    assert_undisturbed(folder, undisturbed, STEPS)
     assert ray.head.bytes_sent("eth1") == sent
-    assert not list(run.glob(".ray-*"))
-    assert {path.name for path in RunDirectory(run).log(0).parent.iterdir()} == {"rank_0.log", "rank_1.log"}
+    assert not list(folder.glob(".ray-*"))
 
 
 @pytest.mark.slow
-def test_ranks_talk_through_the_interface_that_is_named(ray: RayNodes, workplace: Path, undisturbed: dict[str, torch.Tensor]) -> None:
+def test_ranks_talk_through_the_interface_that_is_named_and_wait_for_a_slow_one(
+    ray: RayNodes, nodes: list[Node], workplace: Path, undisturbed: Path
+) -> None:
+    """1 Mbit/s: a step's 14 kB take a tenth of a second."""
     before = ray.head.bytes_sent("eth1")
-    done = train(ray, workplace, "second-network", "launch.interface=eth1")
-    assert done.returncode == 0, done.stderr
-    assert_equal(tensors(workplace / "runs" / "second-network"), undisturbed)
-    assert ray.head.bytes_sent("eth1") - before > 12 * 4000, "a third of what a step sends, at least"
-    done = train(ray, workplace, "no-network", "launch.interface=ib0")
-    assert "error: launch.interface=ib0: node node" in done.stderr
-    assert "type one of lo, eth0, eth1" in done.stderr
-    assert done.returncode == 2
+    for node in nodes:
+        node.slow("1mbit", links=("eth1",))
+    train(ray, workplace, "second-network", "launch.interface=eth1")
+    assert_undisturbed(workplace / "runs" / "second-network", undisturbed, STEPS)
+    assert ray.head.bytes_sent("eth1") - before > STEPS * 4000, "more than half of what the two send, both ways"
+    run = ray.train("-c", "tiny.yaml", "--name", "no-network", "launch.interface=ib0", cwd=workplace)
+    output = run.communicate()[0]
+    assert "launch.interface=ib0: node node" in output
+    assert "has no such network interface; type one of lo, eth0, eth1" in output
+    assert run.returncode == 1
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_on_a_cluster_do_not_know_each_other(ray: RayNodes, nodes: list[Node], workplace: Path, undisturbed: Path) -> None:
+    """The second waits for the first, whose ranks take all slots. One of the same name is refused."""
+    first = ray.train("-c", "tiny.yaml", "--name", "at-once", "--max-steps", "300", "train.epochs=1000", cwd=workplace)
+    wait_until(first, lambda: has_logged(workplace / "runs" / "at-once", '"kind": "start"'))
+    same = ray.train("--name", "at-once", "--resume", "auto", cwd=workplace).communicate()[0]
+    assert "another process is" in same
+    train(ray, workplace, "waited", "--wait", "300")
+    assert_undisturbed(workplace / "runs" / "waited", undisturbed, STEPS)
+    output = first.communicate()[0]
+    assert first.returncode == 0, output
