@@ -63,6 +63,8 @@ def dist_alexnet(workplace: Path) -> Command:
 
 
 FAULTY = """
+import time
+
 from strategies.ddp.strategy import Ddp
 
 class Forgetful(Ddp):
@@ -71,11 +73,20 @@ class Forgetful(Ddp):
     def parallelize(self, network):
         return network  # and so never sums its gradients
 
+class Sleepy(Ddp):
+    name = "sleepy"
+
+    def train_step(self, net, optimizer, lr, batch, step):
+        if self.world.rank == 1 and step == 2:
+            time.sleep(600)
+        return super().train_step(net, optimizer, lr, batch, step)
+
 class Unfinished(Ddp.__mro__[1]):
     name = "unfinished"
 """
 ENTRY_POINTS = """[dist_alexnet.strategies]
 forgetful = faulty:Forgetful
+sleepy = faulty:Sleepy
 unfinished = faulty:Unfinished
 missing = no_such_module:Strategy
 """
@@ -83,7 +94,7 @@ missing = no_such_module:Strategy
 
 @pytest.fixture
 def with_plug_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody's package: one strategy that forgets its gradients, one that lacks a method, one that does not import."""
+    """Somebody's package: one strategy that forgets its gradients, one that sleeps, one that lacks a method, one that does not import."""
     (tmp_path / "faulty.py").write_text(FAULTY)
     info = tmp_path / "faulty-1.0.dist-info"
     info.mkdir()

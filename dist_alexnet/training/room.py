@@ -63,15 +63,15 @@ def wait_for_room(
             return ranks
         soon = largest_world(config, there.whole) > 0 and waited < FREE_WAIT_S
         if stopped() or not (soon or waited < max(wait_s, patient_s)):
-            raise NoRoom(trouble or _lack(config, there))
+            raise NoRoom(trouble or "; ".join(_lack(config, there)))
         if not soon and not told and wait_s > 0:
-            say(f"waiting up to {wait_s:g} s for room: {trouble or _lack(config, there)}")
+            say(f"waiting up to {wait_s:g} s for room: {trouble or _lack(config, there)[0]}")
             told = True
         time.sleep(LOOK_S)
 
 
-def _lack(config: Config, there: Capacity) -> str:
-    """What was asked, what there is, what to type."""
+def _lack(config: Config, there: Capacity) -> tuple[str, str]:
+    """What was asked and what there is; what to type."""
     sizes, strategy = world_sizes(config), registry.load(registry.STRATEGIES, config.strategy.name)
     most, served = sizes[-1], strategy.world_sizes(config, 1, sizes[-1])
     whole, free = (largest(served, rooms, partial(strategy.together, config)) for rooms in (there.whole, there.free))
@@ -80,4 +80,4 @@ def _lack(config: Config, there: Capacity) -> str:
     instead = [f"--gpus {free}"] if free else []
     instead += [f"--elastic {whole if whole < most else free or 1}:{most}"] if whole and len(sizes) == 1 else []
     instead += ["--wait 600", "--launcher local or another launch.address"]
-    return f"{asked} ranks need {there.words}, {room}; type {', '.join(instead)}"
+    return f"{asked} ranks need {there.words}, {room}", f"type {', '.join(instead)}"

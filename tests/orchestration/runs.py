@@ -17,10 +17,10 @@ BEGUN: "list[subprocess.Popen[str]]" = []
 LISTENS = "0A"  # in /proc/net/tcp
 
 
-def begin(workplace: Path, name: str, *arguments: str, temporary: Path) -> "subprocess.Popen[str]":
+def begin(workplace: Path, name: str, *arguments: str, temporary: Path | None = None) -> "subprocess.Popen[str]":
     """Start a training that goes on until somebody ends it, at the head of a process group of its own."""
     command = [sys.executable, "-m", "dist_alexnet", "train", "-c", "tiny.yaml", "--name", name, "train.epochs=1000", *arguments]
-    environment = {**os.environ, "TMPDIR": str(temporary)}
+    environment = {**os.environ, **({"TMPDIR": str(temporary)} if temporary else {})}
     run = subprocess.Popen(
         command,
         cwd=workplace,
@@ -41,6 +41,12 @@ def end_all() -> None:
         if (run := BEGUN.pop()).poll() is None:
             os.killpg(run.pid, signal.SIGKILL)
             run.communicate()
+
+
+def ranks_of(run: "subprocess.Popen[str]") -> list[int]:
+    """Process numbers of the ranks of a local run, by rank; orphans included: they stay in its process group."""
+    found = subprocess.run(["pgrep", "-g", str(run.pid), "-f", "spawn_main"], capture_output=True, text=True, check=False).stdout
+    return list(map(int, found.split()))
 
 
 def wait_until(run: "subprocess.Popen[str]", happened: Callable[[], object]) -> None:

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from dist_alexnet.telemetry.clock import PHASES
+from tests.orchestration.runs import ranks_of
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 END = "step-00000012"  # 96 images, batch 16, 2 epochs
@@ -98,18 +99,13 @@ def test_killed_and_resumed_it_ends_with_the_same_bits(dist_alexnet: Command, wo
 
 def test_a_second_signal_ends_ranks_that_hang(workplace: Path) -> None:
     run = start_and_wait_for_step(workplace, "hung", 4, "train.epochs=1000")
-    os.kill(int(ranks_of(run)[0]), signal.SIGSTOP)
+    os.kill(ranks_of(run)[0], signal.SIGSTOP)
     run.send_signal(signal.SIGINT)
     time.sleep(1)
     run.send_signal(signal.SIGINT)
     output = run.communicate(timeout=60)[0]
     assert run.returncode == 130
     assert "error: stopped at once; --resume auto goes back to the last checkpoint" in output
-
-
-def ranks_of(run: "subprocess.Popen[str]") -> list[str]:
-    """Process numbers of the ranks of a local run, orphans included: they stay in its process group."""
-    return subprocess.run(["pgrep", "-g", str(run.pid), "-f", "spawn_main"], capture_output=True, text=True, check=False).stdout.split()
 
 
 def test_saved_under_channel_split_and_resumed_under_ddp(whole: Path, dist_alexnet: Command, workplace: Path) -> None:
@@ -192,7 +188,7 @@ def test_a_loss_that_is_no_number_stops_the_run_with_advice(dist_alexnet: Comman
 
 def test_a_stopped_rank_is_named_with_the_setting_and_does_not_hold_up_the_end(workplace: Path) -> None:
     run = start_and_wait_for_step(workplace, "silent", 2, "train.epochs=1000", "launch.timeout_s=5")
-    os.kill(int(ranks_of(run)[-1]), signal.SIGSTOP)
+    os.kill(ranks_of(run)[-1], signal.SIGSTOP)
     output = run.communicate(timeout=60)[0]
     assert run.returncode == 1
     assert "error: rank 1 did not answer for 5 s (launch.timeout_s)" in output
@@ -202,7 +198,7 @@ def test_a_stopped_rank_is_named_with_the_setting_and_does_not_hold_up_the_end(w
 
 def test_a_killed_rank_is_named_and_ends_the_run(workplace: Path) -> None:
     run = start_and_wait_for_step(workplace, "rank-killed", 2, "train.epochs=1000")
-    os.kill(int(ranks_of(run)[-1]), signal.SIGKILL)
+    os.kill(ranks_of(run)[-1], signal.SIGKILL)
     output = run.communicate(timeout=10)[0]  # elastic gives the others 30 s to end by themselves: they must not take them
     assert run.returncode == 1
     assert "error: rank 1 was killed by SIGKILL" in output
