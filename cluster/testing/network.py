@@ -85,6 +85,14 @@ class Space:
         """What lives inside besides the first, by the numbers that they have outside."""
         return [pid for pid in _of_namespace(os.stat(f"/proc/{self.pid}/ns/pid").st_ino) if pid != self.pid]
 
+    def command_lines(self) -> list[str]:
+        """Of what lives inside."""
+        found = []
+        for pid in self.processes():
+            with suppress(OSError):
+                found.append(Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip())
+        return found
+
     def set_up(self, *commands: str) -> None:
         """Run commands of `ip` and `tc` on the network inside (CalledProcessError: one fails). No word has a space in it."""
         for command in commands:

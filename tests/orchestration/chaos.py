@@ -27,16 +27,18 @@ class Progress:
     """How far a run has come, by its records."""
 
     def __init__(self, folder: Path) -> None:
-        self.step, self.saves, self.restarts, self.ranks = 0, 0, 0, 0
+        self.step, self.saves, self.restarts = 0, 0, 0
+        self.ranks, self.done_here = 0, 0  # in the newest attempt
         self._reader = Reader(RunDirectory(folder).metrics)
 
     def look(self) -> "Progress":
         for record in self._reader.new():
             if isinstance(record, Steps):
-                self.step = max(self.step, record.step)
+                self.step, self.done_here = max(self.step, record.step), self.done_here + record.steps
             self.saves += isinstance(record, Stage) and record.doing == "checkpoint"
             self.restarts += isinstance(record, Restarted)
-            self.ranks = record.world_size if isinstance(record, RunStarted) else self.ranks
+            if isinstance(record, RunStarted):
+                self.ranks, self.done_here = record.world_size, 0
         return self
 
 

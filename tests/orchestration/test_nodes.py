@@ -112,7 +112,7 @@ def train(ray: RayNodes, workplace: Path, name: str, *typed: str) -> str:
 @pytest.fixture(scope="module", name="undisturbed")
 def fixture_undisturbed(workplace: Path, dist_alexnet: Command) -> Path:
     """A run of the local launcher."""
-    done = dist_alexnet("train", "-c", "tiny.yaml", "--name", "on-one-machine")
+    done = dist_alexnet("train", "-c", "tiny.yaml", "--name", "on-one-machine", "launch.threads=1")
     assert done.returncode == 0, done.stderr
     return workplace / "runs" / "on-one-machine"
 
