@@ -131,7 +131,7 @@ def test_two_nodes_that_lose_packets_and_a_rank_end_with_the_bits_of_one_machine
     assert run.returncode == 0, output
     assert "going on from step 3 (failure 1 of 1 that are forgiven)" in output
     assert_undisturbed(folder, undisturbed, STEPS)
-    assert ray.head.bytes_sent("eth1") == sent
+    assert ray.head.bytes_sent("eth1") - sent < 4000, "the little that the kernel says by itself"
     assert not list(folder.glob(".ray-*"))
 
 
