@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import Command
 from tests.orchestration.chaos import assert_undisturbed, kill_at_random_steps, kill_rank, of_session
-from tests.orchestration.runs import begin, left_of
+from tests.orchestration.runs import begin, has_logged, left_of, wait_until
 from tests.orchestration.test_sudden_ends import leftovers
 
 STEPS = 42  # seven epochs
@@ -43,3 +43,20 @@ def test_killed_ranks(workplace: Path, dist_alexnet: Command, temporary: Path, l
     assert (summary["restarts"], summary["steps"], summary["images"]) == (kills, steps, 16 * steps)
     assert left_of(run) == []
     assert leftovers(folder, temporary) == []
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_on_one_machine(workplace: Path, dist_alexnet: Command, temporary: Path) -> None:
+    """One under a Ray of its own. Neither knows of the other; a third that would write where the first does is refused."""
+    end = ("--max-steps", "60")
+    runs = {
+        launcher: begin(workplace, f"both-{launcher}", "--launcher", launcher, *end, temporary=temporary) for launcher in ("local", "ray")
+    }
+    wait_until(runs["local"], lambda: has_logged(workplace / "runs" / "both-local", '"kind": "start"'))
+    third = dist_alexnet("train", "--name", "both-local", "--resume", "auto")
+    for run in runs.values():
+        output = run.communicate(timeout=240)[0]
+        assert run.returncode == 0, output
+    assert third.returncode == 2
+    assert "another process is training in " in third.stderr
+    assert_undisturbed(workplace / "runs" / "both-ray", workplace / "runs" / "both-local", 60)
