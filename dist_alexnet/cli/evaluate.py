@@ -86,7 +86,7 @@ def evaluate(
 def _run(request: "EvaluationRequest") -> "tuple[PreparedEvaluation, dict[str, Any]]":
     """Evaluate in a folder that is gone afterwards, unless the ranks failed and what went wrong is told by the logs in it."""
     from dist_alexnet.evaluation.prepare import prepare_evaluation
-    from dist_alexnet.launch.driver import execute
+    from dist_alexnet.launch.driver.driver import execute
     from dist_alexnet.runs.directory import RunDirectory
     from dist_alexnet.runs.failure import TrainingFailed
     from dist_alexnet.runs.scratch import scratch

@@ -17,7 +17,7 @@ from dist_alexnet.checkpoints.files import list_checkpoints
 from dist_alexnet.checkpoints.resume import newest_whole
 from dist_alexnet.checkpoints.state import read_state
 from dist_alexnet.config import Config, UsageError
-from dist_alexnet.launch.driver import Driver
+from dist_alexnet.launch.driver.driver import Driver
 from dist_alexnet.launch.launcher import Outlook
 from dist_alexnet.launch.settle import make_launcher
 from dist_alexnet.runs.failure import TrainingFailed

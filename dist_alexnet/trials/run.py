@@ -12,7 +12,7 @@ import torch.distributed as dist
 
 from dist_alexnet.config import Config
 from dist_alexnet.json_text import to_exact_json, to_json
-from dist_alexnet.launch.driver import execute
+from dist_alexnet.launch.driver.driver import execute
 from dist_alexnet.launch.launcher import Launcher
 from dist_alexnet.launch.rank import rank_process
 from dist_alexnet.parallel.world import World

@@ -26,7 +26,7 @@ def test_who_sleeps_is_named_and_every_rank_leaves_its_stack(with_plug_ins: None
     )
     assert (
         detail
-        == f"       where each rank was: the stacks at the end of {logs}/rank_*.log; a rank without one was stopped, or had lost its machine"
+        == f"       where each rank was: the stacks at the end of {logs}/rank_*.log; a rank without one was stopped, or lost its node"
     )
     stacks = [(logs / f"rank_{rank}.log").read_text().partition("Timeout (")[2] for rank in range(3)]
     assert all("most recent call first" in stack for stack in stacks)

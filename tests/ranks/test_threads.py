@@ -63,7 +63,7 @@ def watched(job):
 def main(launcher: str, threads: str) -> None:
     from test_threads import watched  # by the name that other processes know it by
 
-    from dist_alexnet.launch.driver import execute
+    from dist_alexnet.launch.driver.driver import execute
     from dist_alexnet.training.prepare import Request, prepare
 
     # Large enough that operators would be spread over threads; every step reads photographs.

@@ -14,7 +14,7 @@ from rich.text import Text
 from dist_alexnet.cli.screen.run_line import RunLine, log_line
 from dist_alexnet.cli.screen.shown import mean_loss, shown
 from dist_alexnet.json_text import to_json
-from dist_alexnet.launch.nodes import in_words
+from dist_alexnet.launch.room import in_words
 from dist_alexnet.machine.cores import available_cores, share_of_cores
 from dist_alexnet.runs.failure import TrainingFailed
 from dist_alexnet.runs.observers import Observer

@@ -14,7 +14,7 @@ import pytest
 
 from dist_alexnet.config import LaunchConfig
 from dist_alexnet.data.images import TooManyBadImages
-from dist_alexnet.launch import driver, endings
+from dist_alexnet.launch.driver import driver, endings
 from dist_alexnet.launch.launcher import Launcher, RankFunction
 from dist_alexnet.launch.local import LocalLauncher
 from dist_alexnet.runs import directory as run_directory

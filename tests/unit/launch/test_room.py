@@ -1,7 +1,6 @@
 import pytest
 
-from dist_alexnet.launch.nodes import in_words
-from dist_alexnet.launch.room import fitting, largest
+from dist_alexnet.launch.room import fitting, in_words, largest
 
 
 @pytest.mark.parametrize(

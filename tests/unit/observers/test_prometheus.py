@@ -13,6 +13,7 @@ from dist_alexnet.observers.counts import BOUNDS
 from dist_alexnet.observers.families import FAMILIES
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import NonFiniteLoss, RankFailure
+from dist_alexnet.runs.records import Restarted
 from dist_alexnet.training import meter
 from tests.unit.observers.hub import Hub, hub
 from tests.unit.observers.records import FIRST, SECOND, saved, started, steps, write
@@ -64,6 +65,14 @@ def test_a_resumed_run_goes_on_counting_from_what_its_folder_says(tmp_path: Path
         assert seen("error_ratio", split="val", k="1") is None, "of the attempt before"
     with hub(tmp_path) as again:
         assert (again("images_total"), again("restarts_total")) == (96, 1), "from the file alone"
+
+
+def test_a_world_that_shrank_after_a_failure_is_counted_as_both(tmp_path: Path) -> None:
+    write(tmp_path / "run", FIRST)
+    with hub(tmp_path) as seen:
+        assert (seen("failures_total"), seen("resizes_total")) == (0, 0)
+        seen.see(Restarted(step=2, ranks=4, next_ranks=2, why="rank 3 died", failed=True))
+        assert (seen("failures_total"), seen("resizes_total")) == (1, 1)
 
 
 def test_an_attempt_under_another_strategy_leaves_the_counters_of_the_first(tmp_path: Path) -> None:

@@ -7,14 +7,14 @@ from typing import Any
 
 from dist_alexnet.config import LaunchConfig, UsageError
 from dist_alexnet.data.images import TooManyBadImages
-from dist_alexnet.launch.diagnosis import diagnosis, last_lines
+from dist_alexnet.launch.driver.diagnosis import diagnosis, last_lines
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import NonFiniteLoss, RankFailure, TrainingFailed
 from dist_alexnet.runs.writable import remedy
 
 SHOWN_WAIT_S = 90.0  # for a file that another node wrote to be seen here: an NFS client keeps for up to 60 s that there was none
 SHOWN_POLL_S = 0.5
-STACKS = "where each rank was: the stacks at the end of {logs}/rank_*.log; a rank without one was stopped, or had lost its machine"
+STACKS = "where each rank was: the stacks at the end of {logs}/rank_*.log; a rank without one was stopped, or lost its node"
 
 # Whose message says all; a line break in it is of a name. Of others the first line is shown, and the log has the rest.
 WHOLE = (NonFiniteLoss.__name__, UsageError.__name__, TooManyBadImages.__name__)

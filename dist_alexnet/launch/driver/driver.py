@@ -8,9 +8,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from dist_alexnet.launch.endings import explain, gone, read_summary
+from dist_alexnet.launch.driver.endings import explain, gone, read_summary
+from dist_alexnet.launch.driver.signals import Signals
 from dist_alexnet.launch.launcher import Launcher, Outlook, RankFunction
-from dist_alexnet.launch.signals import Signals
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import TrainingFailed
 from dist_alexnet.runs.observers import Guarded, Observer
