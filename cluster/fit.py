@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cluster import session
 from cluster.apart import Say, fail_when_one_ends
-from cluster.placement import Node, place, rooms
+from cluster.placement import Node, place, rooms_beside_others
 from dist_alexnet.launch.launcher import Outlook
 from dist_alexnet.runs.failure import TrainingFailed
 
@@ -80,9 +80,8 @@ class Fit:
                 logging.getLogger(__name__).exception("cannot look at the cluster")
                 continue
             ours, staying = Counter(node.id for node in placed), [node for node in nodes if not node.leaving]
-            free = rooms([node.free for node in staying], self.per_rank)
             now = Outlook(
-                tuple(room + ours[node.id] for node, room in zip(staying, free, strict=True)),
+                tuple(rooms_beside_others(staying, self.per_rank, ours)),
                 tuple(node.name for node in nodes if node.leaving and ours[node.id]),
             )
             if now != told:

@@ -18,6 +18,7 @@ from tests.orchestration.runs import wait_until
 from tests.orchestration.test_local_runs import tensors
 
 BATCH = 16
+RESTART_S = 900  # of a cluster whose nodes come back, on two cores that others use, too
 UP_TO_S = 0.4  # after a step: some steps, a checkpoint and a validation of the tiny network take as long
 
 Run = subprocess.Popen[str]
@@ -46,13 +47,13 @@ def kill_at_random_steps(run: Run, folder: Path, steps: int, kills: list[Callabl
     """Do each of `kills` once, in this order, at moments of their own; each third while a checkpoint is being written."""
     progress = Progress(folder)
     for number, (step, kill) in enumerate(zip(sorted(chance.sample(range(1, steps - 6), len(kills))), kills, strict=True)):
-        wait_until(run, lambda step=step: progress.look().step >= step)  # type: ignore[misc]
+        wait_until(run, lambda step=step: progress.look().step >= step, RESTART_S)  # type: ignore[misc]
         if number % 3 == 2:
             wait_until(run, lambda before=progress.saves: progress.look().saves > before)  # type: ignore[misc]
         else:
             time.sleep(chance.uniform(0, UP_TO_S))
         kill()
-        wait_until(run, lambda number=number: progress.look().restarts > number)  # type: ignore[misc]
+        wait_until(run, lambda number=number: progress.look().restarts > number, RESTART_S)  # type: ignore[misc]
 
 
 def kill_rank(processes: Callable[[], list[int]], folder: Path, rank: int) -> None:

@@ -5,6 +5,7 @@ import random
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,13 @@ from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.records import RunStarted
 from tests.conftest import Command
 from tests.orchestration.chaos import Progress, assert_undisturbed, kill_at_random_steps, kill_rank
-from tests.orchestration.runs import wait_until
+from tests.orchestration.runs import wait_until as wait_until_in_time
 from tests.orchestration.test_local_runs import tensors
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 LONG = ("-c", "tiny.yaml", "launch.threads=1", "train.epochs=1000", "train.keep_checkpoints=2")
+
+wait_until = partial(wait_until_in_time, patience_s=900)  # attempts start one after another, each with Ray's processes
 
 
 @contextmanager
