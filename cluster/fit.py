@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cluster import session
 from cluster.apart import Say, fail_when_one_ends
-from cluster.placement import Node, place, rooms
+from cluster.placement import Node, place, rooms_beside_others
 from dist_alexnet.launch.launcher import Outlook
 from dist_alexnet.runs.failure import TrainingFailed
 
@@ -32,6 +32,7 @@ class Fit:
     per_rank: dict[str, float]  # resources
     together: int  # so many neighbours on one node
     threads: int  # of each; 0: the cores of its node, shared
+    interface: str | None  # of a node; None: the one by which the cluster reaches it
     address: str | None  # of a cluster; None: a Ray of its own
     gpus: int  # for a Ray of its own
     home: Path  # for a Ray of its own
@@ -79,9 +80,8 @@ class Fit:
                 logging.getLogger(__name__).exception("cannot look at the cluster")
                 continue
             ours, staying = Counter(node.id for node in placed), [node for node in nodes if not node.leaving]
-            free = rooms([node.free for node in staying], self.per_rank)
             now = Outlook(
-                tuple(room + ours[node.id] for node, room in zip(staying, free, strict=True)),
+                tuple(rooms_beside_others(staying, self.per_rank, ours)),
                 tuple(node.name for node in nodes if node.leaving and ours[node.id]),
             )
             if now != told:
@@ -98,7 +98,7 @@ class Fit:
 
         trainer = DataParallelTrainer(
             partial(run_rank, self.function, self.kill_request, self.address is None, self.metrics),
-            backend_config=RankConfig(self.threads),
+            backend_config=RankConfig(self.threads, self.interface),
             scaling_config=ScalingConfig(
                 num_workers=self.ranks,
                 use_gpu=self.cuda,

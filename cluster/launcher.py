@@ -123,6 +123,7 @@ class RayLauncher(Launcher):
             per_rank=self._per_rank(),
             together=self.together,
             threads=self.config.threads,
+            interface=self.config.interface,
             address=self._address,
             gpus=min(self.config.ranks, self.cuda_devices()) if cuda and not self._address else 0,
             home=home,

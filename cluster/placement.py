@@ -34,6 +34,16 @@ def rooms(nodes: Iterable[Resources], rank: Resources) -> list[int]:
     return [min(_fitting(node.get(name, 0), amount) for name, amount in rank.items()) for node in nodes]
 
 
+def rooms_beside_others(nodes: Iterable[Node], rank: Resources, ours: Mapping[str, int]) -> list[int]:
+    """Ranks that each node has room for, ours included, of which so many run on the node with this id.
+
+    Ray takes off what they hold a little after they have been started: what is free and what is ours may be more than there is.
+    """
+    there = list(nodes)
+    free, whole = rooms([node.free for node in there], rank), rooms([node.total for node in there], rank)
+    return [min(room + ours.get(node.id, 0), most) for node, room, most in zip(there, free, whole, strict=True)]
+
+
 def place(nodes: Iterable[Node], ranks: int, rank: Resources, together: int = 1) -> list[Node]:
     """The node of each rank, by rank: the largest free place first, neighbours beside each other.
 

@@ -17,12 +17,14 @@ import ray
 import ray.train
 from ray.train.backend import Backend, BackendConfig
 
+from cluster import interface
 from cluster.export import Export
 from dist_alexnet.launch.fate import die_with_parent
 from dist_alexnet.launch.loopback import LOOPBACK, open_store, variables
 from dist_alexnet.machine.cores import share_of_cores, thread_variables
 
 POLL_S = 0.2
+HELD: list[socket.socket] = []  # in rank 0: where its store will listen
 
 
 class RankBackend(Backend):
@@ -32,8 +34,8 @@ class RankBackend(Backend):
 
     def on_start(self, worker_group, backend_config) -> None:  # type: ignore[no-untyped-def]  # Ray has no public type for the group
         """Called in the controller once all processes are up."""
-        address, port = worker_group.execute_single(0, _free_address)
-        worker_group.execute(_set_environment, address, port, backend_config.threads)
+        address, port = worker_group.execute_single(0, _hold_address)
+        worker_group.execute(_set_environment, address, port, backend_config.threads, backend_config.interface)
 
 
 @dataclass
@@ -42,9 +44,11 @@ class RankConfig(BackendConfig):
 
     Args:
         threads: of each rank; 0: the cores of its node, shared.
+        interface: of each node, that ranks talk through; None: the one by which the cluster reaches it.
     """
 
     threads: int = 0
+    interface: str | None = None
 
     @property
     def backend_cls(self) -> type[Backend]:
@@ -61,7 +65,7 @@ def run_rank(function: bytes, kill_request: Path, own: bool, metrics: Path) -> N
     if own:
         die_with_parent()
     threading.Thread(target=_die_when_asked, args=(kill_request,), daemon=True).start()
-    store = open_store(int(os.environ["MASTER_PORT"])) if os.environ["MASTER_ADDR"] == LOOPBACK and os.environ["RANK"] == "0" else None
+    store = open_store(HELD.pop(), os.environ["MASTER_ADDR"]) if HELD else None
     export = None if own else Export(metrics, int(os.environ["RANK"]))
     if export:
         export.start()
@@ -77,14 +81,16 @@ def _die_when_asked(kill_request: Path) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _free_address() -> tuple[str, int]:
-    """Where rank 0 can be reached. The port is free now; torch binds it a moment later."""
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return ray.util.get_node_ip_address(), probe.getsockname()[1]  # type: ignore[no-untyped-call]
+def _hold_address() -> tuple[str, int]:
+    """Where rank 0 can be reached. It listens from here on, so that nobody takes the port before torch has been imported."""
+    address: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    ours = interface.interface_of(address)  # else it is translated on the way here
+    HELD[:] = [socket.create_server((address if ours else "", 0), family=family)]
+    return address, HELD[0].getsockname()[1]
 
 
-def _set_environment(address: str, port: int, threads: int) -> None:
+def _set_environment(address: str, port: int, threads: int, wanted: str | None) -> None:
     context = ray.train.get_context()
     os.environ.update(thread_variables(threads or share_of_cores(context.get_local_world_size())))  # Ray says 1
     os.environ["RANK"] = str(context.get_world_rank())
@@ -92,5 +98,6 @@ def _set_environment(address: str, port: int, threads: int) -> None:
     os.environ["LOCAL_RANK"] = str(context.get_local_rank())
     os.environ["MASTER_ADDR"] = address
     os.environ["MASTER_PORT"] = str(port)
-    if address == LOOPBACK:
-        os.environ.update(variables())
+    os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"  # rank 0 opens the store before torch would, on the port that it holds
+    of_node = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+    os.environ.update(variables() if address == LOOPBACK else interface.variables(wanted, of_node))

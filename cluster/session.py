@@ -29,6 +29,7 @@ ENVIRONMENT = {
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # else the death of a rank is printed by Ray too, and log_to_driver=False does not stop it
     "RAY_NUM_REDIS_GET_RETRIES": "3",  # else a cluster that refuses us is asked for 20 s, with a warning on the terminal each second
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_worker_niceness": "0",  # of a Ray of our own; by its default of 15 ranks get what the rest of the machine leaves
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # the end of a run, or of a rank, is noticed this late; 2 s by default
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "120",
     "RAY_TRAIN_METRICS_ENABLED": "0",  # the run writes its own

@@ -223,6 +223,7 @@ class LaunchConfig:
     device: Literal["auto", "cuda", "cpu"] = "auto"
     share_device: bool = False  # let several ranks use one CUDA device, talking over gloo: to show correctness, not for speed
     address: str | None = None  # ray: an existing cluster; null: RAY_ADDRESS if set, else a Ray of its own
+    interface: str | None = None  # ray: the network of each node that ranks talk through, as eth0; null: the one that reaches the cluster
     threads: int = 0  # CPU threads per rank; 0: the cores of its node that a rank may use, shared evenly
     timeout_s: int = 600  # a collective that waits longer than this has failed
     max_failures: int = 0  # so often a run that has failed is started again, from its newest checkpoint

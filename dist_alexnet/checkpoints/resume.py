@@ -20,7 +20,7 @@ from dist_alexnet.update.rule import STATES, kept_states
 
 # What was settled where the run was started, and how it is written where it has not been.
 OF_THE_MACHINE: dict[str, dict[str, Any]] = {
-    "launch": {"device": "auto", "address": None, "threads": 0, "share_device": False},
+    "launch": {"device": "auto", "address": None, "interface": None, "threads": 0, "share_device": False},
     "data": {"threads": 0},
 }
 SPENT = ("init",)  # settings of the model that have done their work once there are weights

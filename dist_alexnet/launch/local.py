@@ -4,6 +4,7 @@ import logging
 import os
 import pickle
 import signal
+import socket
 import threading
 import traceback
 from contextlib import suppress
@@ -47,7 +48,7 @@ class LocalLauncher(Launcher):
         for name in ("torch.distributed.elastic", "torch.multiprocessing"):  # they log every failure, and that this is no main thread
             logging.getLogger(name).setLevel(logging.CRITICAL)
         ranks = range(self.config.ranks)
-        store = loopback.open_store(0)
+        store = loopback.open_store(socket.create_server((loopback.LOOPBACK, 0)))
         os.environ.update(thread_variables(self.config.threads or share_of_cores(len(ranks))))  # ranks inherit it
         with blocked():
             self._context = start_processes(

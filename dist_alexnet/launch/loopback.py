@@ -12,13 +12,12 @@ NAMES = ("lo", "lo0")  # of the interface, on Linux and macOS
 BACKENDS = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")  # what tells each backend its interface
 
 
-def open_store(port: int) -> "TCPStore":
-    """The store where ranks meet; `port` 0: any that is free."""
+def open_store(listener: socket.socket, host: str = LOOPBACK) -> "TCPStore":
+    """The store where ranks meet, on a socket that listens; `host`: where it is reached."""
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-    listener = socket.create_server((LOOPBACK, port))
     return TCPStore(
-        LOOPBACK,
+        host,
         listener.getsockname()[1],
         is_master=True,
         wait_for_workers=False,

@@ -62,7 +62,7 @@ IDLE = (
         "plateau listens to validations, and train.validate_every=0 has none before the end; type train.validate_every=1 with it",
     ),
     Idle(
-        ("launch.address",),
+        ("launch.address", "launch.interface"),
         lambda config: config.launch.name == "local",
         "it is of a Ray cluster, and the launcher is local; type --launcher ray with it",
     ),

@@ -19,7 +19,7 @@ def train_rank(job: Job) -> None:
     """
     with rank_process(job.config, job.directory) as world:
         job = replace(job, config=settle_threads(job.config, world))
-        begun, strategy = time.time(), connect_strategy(job.config, world)
+        begun, strategy = time.monotonic(), connect_strategy(job.config, world)
         first = strategy.world.rank == 0
         before = list(job.directory.records()) if first else []
         attempt = sum(isinstance(record, RunStarted) for record in before)
@@ -28,7 +28,7 @@ def train_rank(job: Job) -> None:
         training = Training(job, strategy, metrics)
         metrics.write(started(training))
         status = training.run()
-        result = {**summary(training, status, time.time() - begun), "restarts": attempt, "resizes": resizes(before)}
+        result = {**summary(training, status, time.monotonic() - begun), "restarts": attempt, "resizes": resizes(before)}
         metrics.write(Ended(step=training.progress.step, status=status))
         if first:
             job.directory.finish(result)

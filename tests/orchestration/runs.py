@@ -49,9 +49,9 @@ def ranks_of(run: "subprocess.Popen[str]") -> list[int]:
     return list(map(int, found.split()))
 
 
-def wait_until(run: "subprocess.Popen[str]", happened: Callable[[], object]) -> None:
+def wait_until(run: "subprocess.Popen[str]", happened: Callable[[], object], patience_s: float = WAIT_S) -> None:
     """Wait for something that a run does."""
-    deadline = time.monotonic() + WAIT_S
+    deadline = time.monotonic() + patience_s
     while not happened():
         assert run.poll() is None, run.communicate()[0]
         assert time.monotonic() < deadline

@@ -1,6 +1,6 @@
 import pytest
 
-from cluster.placement import Node, gpus_per_rank, place, resources_per_rank, rooms, total
+from cluster.placement import Node, gpus_per_rank, place, resources_per_rank, rooms, rooms_beside_others, total
 
 NOWHERE = ("127.0.0.1", 0)
 CUDA, CPU = resources_per_rank("cuda"), resources_per_rank("cpu")
@@ -18,6 +18,13 @@ CUDA, CPU = resources_per_rank("cuda"), resources_per_rank("cpu")
 )
 def test_room_counts_whole_ranks_per_node(nodes, rank, fitting):
     assert sum(rooms(nodes, rank)) == fitting
+
+
+def test_what_ours_hold_is_not_free_besides():
+    """A run on the rest of a cluster, just started, saw room for twice as many as there was, and was stopped to grow."""
+    before, after = (Node("a", "a", {"CPU": 2}, {"CPU": free}, False) for free in (2, 0))
+    assert rooms_beside_others([before], CPU, {"a": 2}) == rooms_beside_others([after], CPU, {"a": 2}) == [2]
+    assert rooms_beside_others([Node("b", "b", {"CPU": 4}, {"CPU": 1}, False)], CPU, {"a": 2, "b": 2}) == [3]
 
 
 def test_total_names_what_a_rank_asks_for():

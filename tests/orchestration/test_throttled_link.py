@@ -1,40 +1,24 @@
-"""A comparison whose ranks talk through a link of 100 Mbit/s: what it says of each strategy. By hand: it needs root, `ip` and `tc`."""
+"""A comparison whose ranks talk through a link of 100 Mbit/s: what it says of each strategy. By hand: it takes minutes."""
 
 import json
-import os
-import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-SPACE = f"dist-alexnet-{os.getpid()}"
-SLOW = ["tc", "qdisc", "add", "dev", "lo", "root", "tbf", "rate", "100mbit", "burst", "128kb", "latency", "200ms"]
-
-
-@pytest.fixture
-def inside() -> Iterator[list[str]]:
-    """What runs a command in a network namespace whose only link, the loopback, is slow."""
-    if not (shutil.which("ip") and shutil.which("tc")):
-        pytest.skip("no ip or tc on the PATH; install iproute2")
-    if subprocess.run(["ip", "netns", "add", SPACE], capture_output=True, check=False).returncode:
-        pytest.skip("network namespaces cannot be made here; be root, outside of a container that forbids them")
-    inside = ["ip", "netns", "exec", SPACE]
-    try:
-        for command in (["ip", "link", "set", "lo", "up"], SLOW):
-            subprocess.run([*inside, *command], check=True)
-        yield inside
-    finally:
-        subprocess.run(["ip", "netns", "delete", SPACE], check=True)
+from cluster.testing.network import Unavailable, network
 
 
 @pytest.mark.slow
-def test_it_is_the_link_that_limits_who_sends_most(inside: list[str], tmp_path: Path) -> None:
-    command = [*inside, sys.executable, "-m", "dist_alexnet", "compare", "-c", "quickstart", "--strategies", "single,ddp,channel_split"]
+def test_it_is_the_link_that_limits_who_sends_most(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "dist_alexnet", "compare", "-c", "quickstart", "--strategies", "single,ddp,channel_split"]
     command += ["--gpus", "2", "-b", "64", "--rounds", "8", "--out", "compared", "--json"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    try:
+        with network(1) as (node,):
+            node.slow("100mbit")
+            done = node.run(*command, cwd=tmp_path, check=True)
+    except Unavailable as missing:
+        pytest.skip(str(missing))
     said = {result["strategy"]: result["limit"] for result in json.loads(done.stdout)["results"]}
     assert said["ddp"].endswith("of its step for 1.0 MB of gradients a rank, 34% of them of the fully connected layers")
     assert said["channel_split"].startswith("channel_split on 2 waits ")
