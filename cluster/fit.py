@@ -63,7 +63,7 @@ class Fit:
     def _place(self, say: Say) -> list[Node]:
         """The node of each rank. What becomes of them is told from now on."""
         deadline = time.monotonic() + FREE_WAIT_S
-        while len(placed := place(session.nodes_here(), self.ranks, self.per_rank, self.together)) < self.ranks:
+        while len(placed := place(session.answering(session.nodes_here()), self.ranks, self.per_rank, self.together)) < self.ranks:
             if time.monotonic() > deadline:
                 raise TrainingFailed(f"the Ray cluster at {self.address} has room for {len(placed)} of {self.ranks} ranks now")
             time.sleep(FREE_LOOK_S)

@@ -94,12 +94,16 @@ def nodes(address: str) -> list[Node]:
     import ray
 
     try:
-        found = nodes_here()
+        return answering(nodes_here())
     finally:
         ray.shutdown()
-    with ThreadPoolExecutor(PROBES) as pool:  # Ray itself takes half a minute to notice that a node is gone
-        answers = pool.map(lambda node: _answers(node.address), found)
-        return [node for node, answer in zip(found, answers, strict=True) if answer]
+
+
+def answering(nodes: list[Node]) -> list[Node]:
+    """Those that accept a connection: Ray itself takes half a minute to notice that a node is gone."""
+    with ThreadPoolExecutor(PROBES) as pool:
+        answers = pool.map(lambda node: _answers(node.address), nodes)
+        return [node for node, answer in zip(nodes, answers, strict=True) if answer]
 
 
 def _answers(address: tuple[str, int]) -> bool:

@@ -22,9 +22,9 @@ def test_room_counts_whole_ranks_per_node(nodes, rank, fitting):
 
 def test_what_ours_hold_is_not_free_besides():
     """A run on the rest of a cluster, just started, saw room for twice as many as there was, and was stopped to grow."""
-    before, after = (Node("a", "a", {"CPU": 2}, {"CPU": free}, False) for free in (2, 0))
+    before, after = (Node("a", "a", NOWHERE, {"CPU": 2}, {"CPU": free}, False) for free in (2, 0))
     assert rooms_beside_others([before], CPU, {"a": 2}) == rooms_beside_others([after], CPU, {"a": 2}) == [2]
-    assert rooms_beside_others([Node("b", "b", {"CPU": 4}, {"CPU": 1}, False)], CPU, {"a": 2, "b": 2}) == [3]
+    assert rooms_beside_others([Node("b", "b", NOWHERE, {"CPU": 4}, {"CPU": 1}, False)], CPU, {"a": 2, "b": 2}) == [3]
 
 
 def test_total_names_what_a_rank_asks_for():
