@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from ray.dashboard.modules.job.pydantic_models import JobDetails
 
 CONNECT_S, ANSWER_S = 5.0, 120.0  # the second is for an upload, too
-QUIET = ("ray.dashboard", "ray._private")  # what they say is said here, or of no interest
+QUIET = (  # loggers of Ray: what they say is said here in other words
+    "ray.dashboard.modules.dashboard_sdk",
+    "ray.dashboard.modules.job.sdk",
+    "ray._private.authentication.http_token_authentication",
+)
 
 
 class Jobs:
@@ -30,9 +34,10 @@ class Jobs:
             UsageError: nobody answers there, it is no dashboard of Ray, or it wants another token.
         """
         prepare()
+        from ray.job_submission import JobSubmissionClient
+
         for name in QUIET:
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        from ray.job_submission import JobSubmissionClient
 
         class Client(JobSubmissionClient):
             """Ray's own, which would wait for an answer for ever."""
@@ -43,6 +48,11 @@ class Jobs:
         self.address = address
         with self._told(), _without(*VARIABLES):  # to Ray, these win over an argument
             self._client = Client(address)
+
+    def check_free(self, job: str) -> None:
+        """Refuse an id that a job has, before anything is sent."""
+        if any(job == other.submission_id for other in self.all()):
+            raise UsageError(self._refusal("already exists", job))
 
     def submit(self, request: JobRequest, package: Path | None) -> str:
         """Send a job; returns its id.
@@ -96,24 +106,26 @@ class Jobs:
                 f"no dashboard of Ray answers at {self.address}; type the address of the cluster's, as in --address http://10.0.0.1:8265"
             ) from None
         except (requests.RequestException, KeyError, TypeError) as error:
-            raise UsageError(f"what answers at {self.address} is no dashboard of Ray ({type(error).__name__}: {_line(error)})") from None
+            raise UsageError(
+                f"what answers at {self.address} is no dashboard of Ray ({type(error).__name__}: {_line(str(error))})"
+            ) from None
         except (RuntimeError, ValueError) as error:
-            raise UsageError(self._refusal(str(error), error, job)) from None
+            raise UsageError(self._refusal(str(error), job)) from None
 
-    def _refusal(self, text: str, error: Exception, job: str | None) -> str:
+    def _refusal(self, text: str, job: str | None) -> str:
         if "already exists" in text:
             return f"there is a job {job} at {self.address} already; type another --submission-id, or leave it out"
         if "does not exist" in text:
             return f"there is no job {job} at {self.address}; dist-alexnet jobs list shows which there are"
         if "404" in text:
             return f"what answers at {self.address} is no dashboard of Ray; type the address of one, as in --address http://10.0.0.1:8265"
-        return f"the cluster at {self.address} refused: {_line(error)}"
+        return f"the cluster at {self.address} refused: {_line(text)}"
 
 
-def _line(error: Exception) -> str:
+def _line(text: str) -> str:
     """The last line of a message: it may end a traceback of somebody else's."""
-    lines = str(error).strip().splitlines()
-    return lines[-1][:400] if lines else type(error).__name__
+    lines = text.strip().splitlines()
+    return lines[-1][:400] if lines else "it does not say why"
 
 
 @contextmanager

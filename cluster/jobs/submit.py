@@ -55,7 +55,8 @@ def submit(
     code = exit_code(info)
     if json:
         print(to_json({"address": jobs.address, **shown.as_dict(info), "exit_code": code, "summary": find_summary(jobs.logs(job))}))
-    say(f"{job} {ending(info)}; {shown.command(jobs.address, 'summary', job)} prints its summary")
+    what = "prints its summary" if not code else "prints what it has printed"
+    say(f"{job} {ending(info)}; {shown.command(jobs.address, 'logs' if code else 'summary', job)} {what}")
     sys.exit(code)
 
 
@@ -70,6 +71,8 @@ def _send(words: Sequence[str], asked: Asked, address: str | None, folder: Path 
     from cluster.jobs.client import Jobs  # here, for Ray takes a second to import
 
     jobs = Jobs(where)
+    if request.submission_id:
+        jobs.check_free(request.submission_id)
     with tempfile.TemporaryDirectory(prefix="dist-alexnet-") as scratch:
         package = Path(scratch) / "tree.zip"
         if tree:
