@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import typer
 from typer.exceptions import TyperException
@@ -33,11 +35,17 @@ def read_train(words: Sequence[str], folder: Path | None) -> TypedElsewhere:
     """
     from dist_alexnet.training.prepare import Request, check_for_elsewhere
 
-    app = typer.Typer(add_completion=False)
-    app.command("train", context_settings={"help_option_names": ["-h", "--help"]})(train.train)
     try:
-        typed = typer.main.get_command(app).make_context("dist-alexnet train", list(words)).params
+        typed = _train().make_context("dist-alexnet train", list(words)).params
     except TyperException as error:
         raise UsageError(f"train: {' '.join(error.format_message().split())}; type dist-alexnet train --help") from None
     request = Request(typed["preset"], options.as_overrides(typed), Path(typed["output_dir"]), typed["name"], typed["resume"])
     return TypedElsewhere(Path(typed["output_dir"]), bool(typed["json"]), check_for_elsewhere(request, folder))
+
+
+@cache
+def _train() -> Any:
+    """Our command, apart from the others."""
+    app = typer.Typer(add_completion=False)
+    app.command("train", context_settings={"help_option_names": ["-h", "--help"]})(train.train)
+    return typer.main.get_command(app)
