@@ -48,6 +48,8 @@ class Follower:
             try:
                 self._connect()
                 info, lost_at = self._jobs.info(self._job), 0.0
+                if info.status.value == "PENDING":  # for as long as SILENT_S
+                    self._tell(f"pending: {info.message}")
             except UsageError:
                 if not lost_at:
                     lost_at = time.monotonic()

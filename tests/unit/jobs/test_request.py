@@ -106,7 +106,7 @@ def becomes_a_job_or_one_line(words: list[str], asked: Asked, address: str | Non
 ANYTHING = given(words=st.lists(WORD, max_size=5), asked=ASKED, address=st.none() | st.text(max_size=12) | st.just("http://a:1"))
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @ANYTHING
 @example(words=["\ud800"], asked=Asked(), address=None)
 def test_whatever_is_typed_becomes_a_job_or_one_line(words: list[str], asked: Asked, address: str | None) -> None:
