@@ -84,6 +84,9 @@ def stop(
     if no_wait:
         return
     while not (info := jobs.info(job)).status.is_terminal():
+        if info.status.value == "PENDING":  # Ray hears of it when the job starts, and gives up on those that never do
+            say(f"{job} waits for room, and ends as soon as it has some, or by itself 15 minutes after it was sent")
+            return
         time.sleep(ENDED_S)
     say(f"{job}: {info.status.value.lower()}")
 

@@ -18,6 +18,7 @@ from tests.orchestration.runs import wait_until
 
 BIN = str(Path(sys.executable).parent)
 TRAIN = ("-c", "job.yaml", "--strategy=channel_split", "--gpus", "2")
+ALONE = ("-c", "job.yaml", "--strategy=single", "--gpus", "1")
 Jobs = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -95,7 +96,7 @@ def test_a_job_is_followed_to_its_end_and_its_summary_fetched(finished: "subproc
 
 
 def test_ctrl_c_leaves_a_job_alone_and_stop_has_it_save_a_checkpoint(program: Jobs, address: str, tree: Path, tmp_path: Path) -> None:
-    sent = program("submit", "--no-wait", "--", *TRAIN, "train.epochs=1000", "--output-dir", str(tmp_path), "--name", "b")
+    sent = program("submit", "--no-wait", "--", *ALONE, "train.epochs=1000", "--output-dir", str(tmp_path), "--name", "b")
     job = sent.stdout.strip()
     assert sent.returncode == 0, sent.stderr
     command = [sys.executable, "-m", "dist_alexnet", "jobs", "logs", "--follow", job, "--address", address]
@@ -137,3 +138,26 @@ def test_what_cannot_be_is_one_line(
     assert message in refused.stderr.splitlines()[-1]
     assert refused.stderr.count("error: ") == 1
     assert environment.get("RAY_AUTH_TOKEN", "-" * 9) not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "driver_exit_code", "code", "said"),
+    [
+        ("SUCCEEDED", 0, 0, "succeeded with exit code 0"),
+        ("FAILED", 2, 2, "failed with exit code 2"),
+        ("FAILED", -9, 137, "failed with exit code -9"),
+        ("FAILED", 127, 127, "failed with exit code 127: dist-alexnet is not on the PATH"),
+        ("FAILED", None, 1, "failed: pip fell over"),
+        ("STOPPED", None, 143, "stopped"),
+    ],
+)
+def test_how_a_job_ended(status: str, driver_exit_code: int | None, code: int, said: str, address: str) -> None:
+    from ray.dashboard.modules.job.pydantic_models import JobDetails
+
+    from cluster.jobs.follow import ending, exit_code
+
+    info = JobDetails(
+        type="SUBMISSION", status=status, entrypoint="", message="\npip fell over\nTraceback", driver_exit_code=driver_exit_code
+    )
+    assert exit_code(info) == code
+    assert ending(info).startswith(said)
