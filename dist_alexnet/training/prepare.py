@@ -29,7 +29,7 @@ from dist_alexnet.launch.settle import (
 )
 from dist_alexnet.resolve import loads_torch, resolve, to_yaml
 from dist_alexnet.runs.directory import RunDirectory
-from dist_alexnet.settings.presets import PAPER, QUICKSTART, read_preset
+from dist_alexnet.settings.presets import PAPER, QUICKSTART, preset_names, read_preset
 from dist_alexnet.telemetry.environment import describe_machine, versions
 from dist_alexnet.training.job import Job
 from dist_alexnet.training.room import wait_for_room, with_ranks
@@ -116,6 +116,38 @@ def prepare(request: Request, tell: Callable[[str], None] = lambda line: None) -
     counts, unread = (len(train), len(val)), passed_over(train, val)
     layout = lay_out(with_ranks(config, ranks))
     return Prepared(Job(config, directory, data, checkpoint), launcher, ranks, layout, source, *counts, unread, notes, lock, fresh)
+
+
+def check_for_elsewhere(request: Request, folder: Path | None) -> bool:
+    """Refuse what can be refused of a request that another machine will run: its spelling, and a configuration that does not resolve.
+
+    Args:
+        request: what was typed.
+        folder: what its working directory there will be a copy of; None: it will be empty.
+
+    Returns:
+        Whether the configuration was looked at; one that lies there, beside a checkpoint or as a file, was not.
+
+    Raises:
+        UsageError: as of `prepare`.
+    """
+    _check_spelling(request.name)
+    preset = request.preset
+    if preset and preset not in preset_names():
+        file = os.path.expanduser(preset)
+        sent = os.path.join(folder, file) if folder else ""
+        if os.path.isabs(file) and not os.path.exists(file):
+            return False
+        if os.path.exists(sent):
+            preset = sent
+        elif os.path.exists(file):
+            raise UsageError(
+                f"-c {preset}: that file is not sent along; type a --working-dir that holds it, or a path that the cluster has"
+            )
+    if request.resume and not preset:
+        return False
+    resolve(_base(replace(request, preset=preset, resume=None), None)[0], request.overrides)
+    return True
 
 
 def _base(request: Request, checkpoint: Path | None) -> tuple[Mapping[str, Any], str]:

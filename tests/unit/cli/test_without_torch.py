@@ -56,6 +56,9 @@ WRONG = [
     (["verify", "train.schedule.name=cosine"], "train.schedule.name would do nothing: a verification compares --steps steps"),
     (["verify", "train.max_steps=3"], "train.max_steps would do nothing"),
     (["config", "show", "strategy.name=dpd"], "did you mean 'ddp'"),
+    (["submit", "--address", "a:6379"], "is no address of a dashboard"),
+    (["submit", "--", "trian.lr=1"], "Did you mean: 'train'"),
+    (["jobs", "status", "a/b"], "is no id of a job"),
 ]
 
 
