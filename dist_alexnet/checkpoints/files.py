@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from dist_alexnet.checkpoints.state import STATE_FILE, Damaged, read_state
@@ -32,8 +32,22 @@ def list_checkpoints(folder: Path) -> list[Path]:
         raise UsageError(f"cannot look for checkpoints in {folder}: {error.strerror}; {READABLE}") from None
 
 
-def find_checkpoint(path: Path) -> Path:
-    """The checkpoint that a person means by a checkpoint folder, a run folder or a `checkpoints/` folder: the newest in there.
+def best_checkpoint(checkpoints: Sequence[Path]) -> Path | None:
+    """The one whose own weights had the lowest top-1 error in a validation, the last of equals; None: of none is that known."""
+    errors = [(error, checkpoint) for checkpoint in checkpoints if (error := _error(checkpoint)) is not None]
+    lowest = min((error for error, _ in errors), default=None)
+    return next((checkpoint for error, checkpoint in reversed(errors) if error == lowest), None)
+
+
+def _error(checkpoint: Path) -> float | None:
+    try:
+        return read_state(checkpoint).own_error
+    except UsageError:
+        return None
+
+
+def find_checkpoint(path: Path, best: bool = False) -> Path:
+    """The checkpoint that a person means by a checkpoint folder, a run folder or a `checkpoints/` folder: the newest in there, or the best.
 
     Raises:
         UsageError: there is none, or it cannot be looked into.
@@ -44,10 +58,16 @@ def find_checkpoint(path: Path) -> Path:
                 return path
             for folder in (path / "checkpoints", path):
                 if found := list_checkpoints(folder):
-                    return found[-1]
+                    return _best(found) if best else found[-1]
     except OSError as error:
         raise UsageError(f"cannot look for checkpoints in {path}: {error.strerror}; {READABLE}") from None
     raise UsageError(f"no complete checkpoint in {path}; give a checkpoint (.../checkpoints/step-...) or a run folder")
+
+
+def _best(found: Sequence[Path]) -> Path:
+    if chosen := best_checkpoint(found):
+        return chosen
+    raise UsageError(f"no checkpoint in {found[-1].parent} was validated when it was written; leave --best out for the newest")
 
 
 def check_files(checkpoint: Path, without: Collection[str] = ()) -> None:

@@ -38,6 +38,11 @@ class TrainingState:
     files: Mapping[str, str] = field(default_factory=dict)  # with tensors: path in the checkpoint -> SHA-256; format 1 has none
 
     @property
+    def own_error(self) -> float | None:
+        """Top-1 error of these very weights; None: the newest validation was of earlier ones, or there was none."""
+        return self.validation["top1_error"] if self.validation and self.validated_at == self.position else None
+
+    @property
     def written_by(self) -> str:
         """The program that wrote it, in words."""
         return f"dist-alexnet {self.versions.get('dist-alexnet', 'of an unknown version')}"

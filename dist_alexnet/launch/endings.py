@@ -8,14 +8,14 @@ from typing import Any
 from dist_alexnet.config import LaunchConfig, UsageError
 from dist_alexnet.data.images import TooManyBadImages
 from dist_alexnet.runs.directory import RunDirectory
-from dist_alexnet.runs.failure import NonFiniteLoss, RankFailure, TrainingFailed
+from dist_alexnet.runs.failure import Lost, NonFiniteLoss, RankFailure, TrainingFailed
 from dist_alexnet.runs.writable import remedy
 
 SHOWN_WAIT_S = 90.0  # for a file that another node wrote to be seen here: an NFS client keeps for up to 60 s that there was none
 SHOWN_POLL_S = 0.5
 
 # Whose message says all; a line break in it is of a name. Of others the first line is shown, and the log has the rest.
-WHOLE = (NonFiniteLoss.__name__, UsageError.__name__, TooManyBadImages.__name__)
+WHOLE = (NonFiniteLoss.__name__, UsageError.__name__, TooManyBadImages.__name__, Lost.__name__)
 
 
 def read_summary(directory: RunDirectory) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from dist_alexnet.json_text import to_json
 from dist_alexnet.machine.cores import available_cores, share_of_cores
 from dist_alexnet.runs.failure import TrainingFailed
 from dist_alexnet.runs.observers import Observer
-from dist_alexnet.runs.records import CheckpointSaved, Record, RunStarted, Stage, Steps, Validated
+from dist_alexnet.runs.records import CheckpointFailed, CheckpointSaved, Record, RecordsLate, RunStarted, Stage, Steps, Validated
 
 if TYPE_CHECKING:
     from dist_alexnet.training.prepare import Prepared
@@ -107,6 +107,12 @@ class RunReport(Observer):
                     self.say(log_line(record))
             case CheckpointSaved():
                 self._line.doing = ""
+            case CheckpointFailed():
+                self._line.doing = ""
+                self.say(f"the checkpoint of step {record.step} could not be written ({record.reason}); those before it stay, the run goes on")
+            case RecordsLate():
+                lost = f", {record.lost:,} of them are lost" if record.lost else ""
+                self.say(f"{record.records:,} records of this run could not be written for a while ({record.reason}){lost}")
             case Validated():
                 self._line.doing = ""
                 self.say(
