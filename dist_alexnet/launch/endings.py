@@ -3,8 +3,10 @@
 import json
 import time
 import traceback
+from contextlib import suppress
 from typing import Any
 
+from dist_alexnet.checkpoints.files import list_checkpoints
 from dist_alexnet.config import LaunchConfig, UsageError
 from dist_alexnet.data.images import TooManyBadImages
 from dist_alexnet.runs.directory import RunDirectory
@@ -47,13 +49,20 @@ def explain(error: BaseException, directory: RunDirectory, launch: LaunchConfig,
     try:
         directory.probe()
     except OSError as blocked:
-        mend, again = remedy(blocked) or "have it made writable", "--resume auto" if saves else "run this again"
+        mend, again = remedy(blocked) or "have it made writable", _again(directory) if saves else "run this again"
         return TrainingFailed(f"cannot write {blocked.filename}: {blocked.strerror}; {mend}, then {again}")
     if not failures:
         return _explain_launcher(error, directory)
     if failures[0].timed_out and (silent := sorted(set(range(launch.ranks)) - {failure.rank for failure in failures})):
         return TrainingFailed(_silence(silent, launch, directory))
     return _explain_rank(failures[0], directory, saves)
+
+
+def _again(directory: RunDirectory) -> str:
+    with suppress(UsageError):
+        if there := list_checkpoints(directory.checkpoints):
+            return f"--resume auto goes on from {there[-1].name}"
+    return "--resume auto"
 
 
 def _explain_launcher(error: BaseException, directory: RunDirectory) -> BaseException:

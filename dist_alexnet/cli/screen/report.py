@@ -109,7 +109,8 @@ class RunReport(Observer):
                 self._line.doing = ""
             case CheckpointFailed():
                 self._line.doing = ""
-                self.say(f"the checkpoint of step {record.step} could not be written ({record.reason}); those before it stay, the run goes on")
+                lost = f"the checkpoint of step {record.step} could not be written ({record.reason})"
+                self.say(f"{lost}; those before it stay, and the run goes on")
             case RecordsLate():
                 lost = f", {record.lost:,} of them are lost" if record.lost else ""
                 self.say(f"{record.records:,} records of this run could not be written for a while ({record.reason}){lost}")
