@@ -2,11 +2,14 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from dist_alexnet.checkpoints.state import STATE_FILE, Damaged, read_state
 from dist_alexnet.config import UsageError
+
+Kind = TypeVar("Kind")
 
 TEMPORARY = ".unfinished-"
 READABLE = "type a run folder or checkpoint that you can read"
@@ -34,12 +37,18 @@ def list_checkpoints(folder: Path) -> list[Path]:
 
 def best_checkpoint(checkpoints: Sequence[Path]) -> Path | None:
     """The one whose own weights had the lowest top-1 error in a validation, the last of equals; None: of none is that known."""
-    errors = [(error, checkpoint) for checkpoint in checkpoints if (error := _error(checkpoint)) is not None]
-    lowest = min((error for error, _ in errors), default=None)
-    return next((checkpoint for error, checkpoint in reversed(errors) if error == lowest), None)
+    return lowest(checkpoints, error_of)
 
 
-def _error(checkpoint: Path) -> float | None:
+def lowest(checkpoints: Sequence[Kind], error: Callable[[Kind], float | None]) -> Kind | None:
+    """The one with the lowest error, the last of equals; None: of none is it known."""
+    known = [(value, checkpoint) for checkpoint in checkpoints if (value := error(checkpoint)) is not None]
+    least = min((value for value, _ in known), default=None)
+    return next((checkpoint for value, checkpoint in reversed(known) if value == least), None)
+
+
+def error_of(checkpoint: Path) -> float | None:
+    """Top-1 error of its own weights; None: it is not known."""
     try:
         return read_state(checkpoint).own_error
     except UsageError:

@@ -2,11 +2,12 @@
 
 import os
 import shutil
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from dist_alexnet.checkpoints.files import TEMPORARY, best_checkpoint, folder_name, list_checkpoints
+from dist_alexnet.checkpoints.files import TEMPORARY, Kind, error_of, folder_name, list_checkpoints, lowest
 from dist_alexnet.checkpoints.state import STATE_FILE, TrainingState, write_state
 from dist_alexnet.config import UsageError
 
@@ -18,10 +19,15 @@ class Kept:
     newest: int = 0  # so many; 0: all
     best: bool = False  # and the one with the lowest validation error
 
-    def doomed(self, checkpoints: list[Path]) -> list[Path]:
-        """Those that do not, of all that there are, by step."""
+    def doomed(self, checkpoints: Sequence[Kind], error: Callable[[Kind], float | None]) -> list[Kind]:
+        """Those that do not.
+
+        Args:
+            checkpoints: all that there are, the newest last.
+            error: validation error of one; None: it is not known.
+        """
         old = checkpoints[: -self.newest] if self.newest else []
-        best = best_checkpoint(checkpoints) if old and self.best else None
+        best = lowest(checkpoints, error) if old and self.best else None
         return [checkpoint for checkpoint in old if checkpoint != best]
 
 
@@ -71,7 +77,7 @@ def clear(folder: Path, kept: Kept, newest: Path | None = None) -> None:
         newest: counts as the newest, whatever its step: others are of an attempt that had come further, and was given up.
     """
     others = [checkpoint for checkpoint in list_checkpoints(folder) if checkpoint != newest]
-    _delete([_set_aside(old) for old in kept.doomed([*others, *([newest] if newest else [])])])
+    _delete([_set_aside(old) for old in kept.doomed([*others, *([newest] if newest else [])], error_of)])
 
 
 def discard(place: Path) -> None:

@@ -90,6 +90,15 @@ def read_state(checkpoint: Path) -> TrainingState:
     return TrainingState(**{each.name: content[each.name] for each in fields(TrainingState) if each.name in content})
 
 
+def own_error(text: bytes) -> float | None:
+    """`TrainingState.own_error` of a state.json that lies elsewhere; None, too, if it is none."""
+    try:
+        content = json.loads(text)
+        return float(content["validation"]["top1_error"]) if content["validated_at"] == content["position"] else None
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+
+
 def _check_format(checkpoint: Path, content: dict[str, Any]) -> None:
     number = content.setdefault("format", 1)
     if not isinstance(number, int) or number < 1:
