@@ -38,6 +38,11 @@ class TrainingState:
     files: Mapping[str, str] = field(default_factory=dict)  # with tensors: path in the checkpoint -> SHA-256; format 1 has none
 
     @property
+    def own_error(self) -> float | None:
+        """Top-1 error of these very weights; None: the newest validation was of earlier ones, or there was none."""
+        return self.validation["top1_error"] if self.validation and self.validated_at == self.position else None
+
+    @property
     def written_by(self) -> str:
         """The program that wrote it, in words."""
         return f"dist-alexnet {self.versions.get('dist-alexnet', 'of an unknown version')}"
@@ -83,6 +88,15 @@ def read_state(checkpoint: Path) -> TrainingState:
     if misfit := _misfit("", content, shape | ({"files": {}} if content["format"] > 1 else {})):
         raise Damaged(f"checkpoint {checkpoint} has no readable {STATE_FILE} ({misfit})")
     return TrainingState(**{each.name: content[each.name] for each in fields(TrainingState) if each.name in content})
+
+
+def own_error(text: bytes) -> float | None:
+    """`TrainingState.own_error` of a state.json that lies elsewhere; None, too, if it is none."""
+    try:
+        content = json.loads(text)
+        return float(content["validation"]["top1_error"]) if content["validated_at"] == content["position"] else None
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
 
 
 def _check_format(checkpoint: Path, content: dict[str, Any]) -> None:

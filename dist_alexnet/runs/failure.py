@@ -73,5 +73,9 @@ class TrainingFailed(RuntimeError):  # noqa: N818 - what happened, not an error 
         self.killed, self.exit_code, self.again, self.details = killed, exit_code, again, details
 
 
+class Lost(RuntimeError):  # noqa: N818
+    """What a run leaves at its end could not be written; says what, and what is there."""
+
+
 class NonFiniteLoss(ArithmeticError):  # noqa: N818
     """The loss is no number any more."""

@@ -31,6 +31,7 @@ from dist_alexnet.resolve import loads_torch, resolve, to_yaml
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.settings.presets import PAPER, QUICKSTART, preset_names, read_preset
 from dist_alexnet.telemetry.environment import describe_machine, versions
+from dist_alexnet.training.from_storage import from_storage
 from dist_alexnet.training.job import Job
 from dist_alexnet.training.room import wait_for_room, with_ranks
 
@@ -48,7 +49,7 @@ class Request:
     overrides: Sequence[str]
     output_dir: Path
     name: str | None = None
-    resume: str | None = None  # "auto", or a checkpoint or run folder
+    resume: str | None = None  # "auto", a checkpoint or run folder, or the URI of a run folder
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,9 @@ def prepare(request: Request, tell: Callable[[str], None] = lambda line: None) -
     """
     request = replace(request, output_dir=request.output_dir.absolute())
     _check_spelling(request.name)
+    resume, name = from_storage(request.resume, request.name, request.output_dir, request.overrides, tell)
+    request = replace(request, resume=resume, name=name)
+    _check_spelling(name)
     checkpoint, notes = where_to_resume(request.resume, request.output_dir, request.name, tell)
     base, source = _base(request, checkpoint)
     if loads_torch(request.overrides):

@@ -36,14 +36,19 @@ class Schedule:
             return base * max(0.5 * (1 + math.cos(math.pi * min(max(phase, 0.0), 1.0))), RATE_FLOOR)
         return base
 
-    def validated(self, error: float) -> None:
-        """Hear of a validation error: "divided by 10 when the validation error rate stopped improving" (paper, section 5)."""
+    def validated(self, error: float) -> bool:
+        """Hear of a validation error: "divided by 10 when the validation error rate stopped improving" (paper, section 5).
+
+        Returns:
+            Whether it is the lowest so far.
+        """
         if error < self._best_error:
             self._best_error, self._validations_since_best = error, 0
-            return
+            return True
         self._validations_since_best += 1
         if self._validations_since_best >= self._config.schedule.patience:
             self._validations_since_best, self._drops = 0, self._drops + 1
+        return False
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint must hold; JSON has no infinity, so an error that is not known yet is null."""

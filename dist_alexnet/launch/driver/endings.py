@@ -3,13 +3,15 @@
 import json
 import time
 import traceback
+from contextlib import suppress
 from typing import Any
 
+from dist_alexnet.checkpoints.files import list_checkpoints
 from dist_alexnet.config import LaunchConfig, UsageError
 from dist_alexnet.data.images import TooManyBadImages
 from dist_alexnet.launch.driver.diagnosis import diagnosis, last_lines
 from dist_alexnet.runs.directory import RunDirectory
-from dist_alexnet.runs.failure import NonFiniteLoss, RankFailure, TrainingFailed
+from dist_alexnet.runs.failure import Lost, NonFiniteLoss, RankFailure, TrainingFailed
 from dist_alexnet.runs.writable import remedy
 
 SHOWN_WAIT_S = 90.0  # for a file that another node wrote to be seen here: an NFS client keeps for up to 60 s that there was none
@@ -17,7 +19,7 @@ SHOWN_POLL_S = 0.5
 STACKS = "where each rank was: the stacks at the end of {logs}/rank_*.log; a rank without one was stopped, or lost its node"
 
 # Whose message says all; a line break in it is of a name. Of others the first line is shown, and the log has the rest.
-WHOLE = (NonFiniteLoss.__name__, UsageError.__name__, TooManyBadImages.__name__)
+WHOLE = (NonFiniteLoss.__name__, UsageError.__name__, TooManyBadImages.__name__, Lost.__name__)
 
 
 def read_summary(directory: RunDirectory) -> dict[str, Any]:
@@ -49,7 +51,7 @@ def explain(error: BaseException, directory: RunDirectory, launch: LaunchConfig,
     try:
         directory.probe()
     except OSError as blocked:
-        mend, again = remedy(blocked) or "have it made writable", "--resume auto" if saves else "run this again"
+        mend, again = remedy(blocked) or "have it made writable", _again(directory) if saves else "run this again"
         return TrainingFailed(f"cannot write {blocked.filename}: {blocked.strerror}; {mend}, then {again}", again=False)
     if not failures:
         return _explain_launcher(error, directory)
@@ -61,6 +63,13 @@ def explain(error: BaseException, directory: RunDirectory, launch: LaunchConfig,
         gone = f"{_named(silent)} ended without a word: killed, or gone with {'their' if len(silent) > 1 else 'its'} node"
         return TrainingFailed(f"{gone}; rank {first.rank} noticed: {_first_line(first.message)}; logs: {directory.log(0).parent}")
     return _explain_rank(failures[0], directory, saves)
+
+
+def _again(directory: RunDirectory) -> str:
+    with suppress(UsageError):
+        if there := list_checkpoints(directory.checkpoints):
+            return f"--resume auto goes on from {there[-1].name}"
+    return "--resume auto"
 
 
 def _explain_launcher(error: BaseException, directory: RunDirectory) -> BaseException:
