@@ -37,7 +37,7 @@ def describe_machine() -> dict[str, Any]:
     devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": describe_processor(),
         "cores": os.cpu_count(),
         "cores_available": available_cores(),  # to this process
         "cuda_devices": devices,
@@ -54,7 +54,8 @@ def without_secrets(words: Sequence[str]) -> list[str]:
     ]
 
 
-def _processor() -> str:
+def describe_processor() -> str:
+    """The name of the CPU; empty: nobody says it."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as stream:
             return next(line.partition(":")[2].strip() for line in stream if line.startswith("model name"))
