@@ -1,7 +1,7 @@
 """A hand on every node of a cluster, for a doctor to try things there."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,10 +107,11 @@ def at_nodes(address: str | None) -> Iterator[list[AtNode]]:
     try:
         alive = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
         actor = ray.remote(Hand)
+        addresses = [node["NodeManagerAddress"] for node in alive]
         yield [
             AtNode(
                 node["NodeID"],
-                node["NodeManagerAddress"],
+                _name(node, addresses),
                 ", ".join(f"{node['Resources'].get(name, 0):g} {name}" for name in ("CPU", "GPU")),
                 actor.options(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(),
             )
@@ -118,3 +119,9 @@ def at_nodes(address: str | None) -> Iterator[list[AtNode]]:
         ]
     finally:
         ray.shutdown()
+
+
+def _name(node: Mapping[str, Any], addresses: Sequence[str]) -> str:
+    """Its address; of several nodes on one machine the beginning of its number, too."""
+    address = str(node["NodeManagerAddress"])
+    return address if addresses.count(address) == 1 else f"{address} ({node['NodeID'][:6]})"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from dist_alexnet.json_text import to_json
+from dist_alexnet.redact import tree_without_secrets
 from dist_alexnet.runs.records import Record
 
 
@@ -27,8 +28,9 @@ class MetricsFile:
         if self._path is None:
             return
         content = replace(record, attempt=self._attempt, time=time.time()).as_dict()
+        line = to_json(tree_without_secrets(content)).encode() + b"\n"
         with open(self._path, "ab+", opener=_open_existing if self._begun else None) as stream:
-            stream.write(self._line_break(stream) + to_json(content).encode() + b"\n")
+            stream.write(self._line_break(stream) + line)
         self._begun = True
 
     @staticmethod
