@@ -2,12 +2,18 @@
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dist_alexnet.config import UsageError
+
+FEW, MANY = 15, 600
+AMOUNTS = [pytest.param(FEW, id="few"), pytest.param(MANY, id="many", marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
 ODD = ["", "null", "~", "???", "${x}", "***", "-1", "1e999", "nan", "../../etc/passwd", "a\nb", "\x1b[2J", "\udcff", "\u2028", "x" * 5000]
 NUMBERS = [0, -1, 1, 2**31, 2**63, -(2**63), 2**64, 10**400, 0.5, 1e308, float("inf"), float("nan"), True, False, None]
 SCALARS = st.sampled_from([*ODD, *NUMBERS]) | st.text(max_size=8) | st.integers() | st.floats()
@@ -73,3 +79,16 @@ def try_all(cases: int, what: st.SearchStrategy[Any], meets: Callable[[Any], Non
     """So many cases of it."""
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.large_base_example]
     settings(max_examples=cases, deadline=None, database=None, suppress_health_check=checks)(given(what)(meets))()
+
+
+@contextmanager
+def one_line(*also: type[Exception]) -> Iterator[None]:
+    """What is refused is refused in a line; `also`: what else may be raised."""
+    told = ""
+    try:
+        yield
+    except UsageError as refused:
+        told = str(refused)
+    except also:
+        pass
+    assert "\n" not in told
