@@ -117,7 +117,7 @@ def _build(schema: type, content: Mapping[str, Any], explain: Callable[[OmegaCon
     try:
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), _native(content)))
     except OmegaConfBaseException as error:
-        raise UsageError(explain(error)) from None
+        raise UsageError(" ".join(explain(error).split())) from None  # a name may hold line breaks
 
 
 def _keys(section: str, settings: Mapping[str, Any]) -> Iterator[str]:
