@@ -92,6 +92,8 @@ def check_files(checkpoint: Path, without: Collection[str] = ()) -> None:
     for name, expected in read_state(checkpoint).files.items():
         if name in without:
             continue
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise Damaged(f"{checkpoint / STATE_FILE} names a file outside of the checkpoint, {name!r}")
         try:
             with (checkpoint / name).open("rb") as stream:
                 found = hashlib.file_digest(stream, "sha256").hexdigest()

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 from dist_alexnet.checkpoints.files import TEMPORARY
 from dist_alexnet.checkpoints.state import STATE_FILE
 from dist_alexnet.config import UsageError
-from dist_alexnet.telemetry.environment import NAMED
+from dist_alexnet.redact import without_secrets
 
 WITHOUT_FOLDERS = ("s3", "gcs", "abfs")  # there a name may hold slashes, and what is called a folder would be an empty object
 CHUNK_BYTES = 2**23
@@ -136,7 +136,7 @@ def check_uri(uri: str) -> None:
         password = parts.password
     except ValueError:
         raise UsageError("--storage: that is no URI; type one as s3://BUCKET/PATH, gs://BUCKET/PATH or file:///PATH") from None
-    if password is not None or NAMED.search(parts.query):
+    if password is not None or without_secrets(f"?{parts.query}") != f"?{parts.query}":
         raise UsageError(
             "--storage holds credentials, which would be written down with it; leave them out, and set them in the environment, "
             "as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.sealed import checksum, seal
 from dist_alexnet.json_text import to_json
+from dist_alexnet.redact import tree_without_secrets
 
 STATE_FILE = "state.json"
 FORMAT = 2  # 1: each rank's rows in a file of its own, without checksums
@@ -64,7 +65,8 @@ _VALIDATION = {"top1_error": _NUMBER, "top5_error": _NUMBER, "loss": _NUMBER_OR_
 
 def write_state(checkpoint: Path, state: TrainingState) -> None:
     """Write state.json, with a checksum of its own."""
-    (checkpoint / STATE_FILE).write_text(to_json(seal(asdict(state)), indent=1))
+    content = asdict(replace(state, config=tree_without_secrets(state.config)))
+    (checkpoint / STATE_FILE).write_text(to_json(seal(content), indent=1))
 
 
 def read_state(checkpoint: Path) -> TrainingState:

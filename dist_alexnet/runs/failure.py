@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from dist_alexnet.json_text import to_json
+from dist_alexnet.redact import tree_without_secrets
 from dist_alexnet.runs.directory import RunDirectory
 
 WAITING_FAILED = ("RuntimeError", "DistBackendError", "DistNetworkError", "DistStoreError")  # what torch raises in a collective
@@ -39,7 +40,7 @@ class RankFailure:
         """Write down how this rank failed, for the driver to find."""
         failure = RankFailure(rank, type(error).__name__, str(error) or type(error).__name__, traceback.format_exc())
         with suppress(OSError):  # a full disk, say: the failure itself must go on its way
-            directory.error(rank).write_text(to_json(failure.__dict__))
+            directory.error(rank).write_text(to_json(tree_without_secrets(failure.__dict__)))
         return failure
 
     @staticmethod

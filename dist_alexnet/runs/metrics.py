@@ -9,6 +9,7 @@ from io import FileIO
 from pathlib import Path
 
 from dist_alexnet.json_text import to_json
+from dist_alexnet.redact import tree_without_secrets
 from dist_alexnet.runs.records import Record, RecordsLate
 from dist_alexnet.runs.writable import NO_ROOM
 
@@ -56,7 +57,8 @@ class MetricsFile:
         self._begun, self._late, self._lost = True, 0, 0
 
     def _line(self, record: Record) -> bytes:
-        return to_json(replace(record, attempt=self._attempt, time=time.time()).as_dict()).encode() + b"\n"
+        content = replace(record, attempt=self._attempt, time=time.time()).as_dict()
+        return to_json(tree_without_secrets(content)).encode() + b"\n"
 
     def _wait_for_room(self, error: OSError) -> None:
         if not self._late:

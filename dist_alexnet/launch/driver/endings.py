@@ -10,6 +10,7 @@ from dist_alexnet.checkpoints.files import list_checkpoints
 from dist_alexnet.config import LaunchConfig, UsageError
 from dist_alexnet.data.images import TooManyBadImages
 from dist_alexnet.launch.driver.diagnosis import diagnosis, last_lines
+from dist_alexnet.redact import without_secrets
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import Lost, NonFiniteLoss, RankFailure, TrainingFailed
 from dist_alexnet.runs.writable import remedy
@@ -80,7 +81,7 @@ def _explain_launcher(error: BaseException, directory: RunDirectory) -> BaseExce
         return TrainingFailed(f"{error}; logs: {directory.log(0).parent}", again=error.again, details=_advice(str(error)))
     log = directory.log(0).with_name("launcher.log")
     try:
-        log.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="backslashreplace")
+        log.write_text(without_secrets("".join(traceback.format_exception(error))), encoding="utf-8", errors="backslashreplace")
         where = f"the traceback: {log}"
     except OSError as second:
         where = f"{log} cannot be written: {second.strerror}"
