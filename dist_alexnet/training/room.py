@@ -11,8 +11,8 @@ from dist_alexnet.launch.launcher import Capacity
 from dist_alexnet.launch.room import Rooms, largest
 from dist_alexnet.launch.settle import make_launcher, world_sizes
 
-LOOK_S = 1.0  # between two looks at a cluster
-FREE_WAIT_S = 3.0  # for what a run that has just ended held: a cluster hears of it a little later
+LOOK_S = 0.5  # between two looks at a cluster
+FREE_WAIT_S = 1.5  # for what a run that has just ended held: a cluster hears of it a little later
 
 
 class NoRoom(UsageError):  # noqa: N818 - what happened, not an error of ours
