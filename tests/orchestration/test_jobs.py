@@ -26,7 +26,9 @@ Jobs = Callable[..., "subprocess.CompletedProcess[str]"]
 def address() -> Iterator[str]:
     """Of the dashboard of a head node with two slots."""
     port = free_port()
-    options = ("--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={port}")
+    # By default the same for all heads of a machine: a head that finds one taken ends, seconds after it has begun to answer.
+    others = (f"--dashboard-agent-listen-port={free_port()}", f"--ray-client-server-port={free_port()}")
+    options = (*others, "--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={port}")
     with head(*options, PATH=f"{BIN}{os.pathsep}{os.environ['PATH']}"):
         yield f"http://127.0.0.1:{port}"
 
@@ -52,7 +54,7 @@ def program(dist_alexnet: Command, address: str, tree: Path) -> Jobs:
         environment = {**os.environ, **options}
         return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=200, check=False)
 
-    for _ in range(200):  # two cores that others use, too
+    for _ in range(40):  # two cores that others use, too
         if not (answer := run("jobs", "list")).returncode:
             break
         time.sleep(0.5)
