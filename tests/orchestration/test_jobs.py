@@ -26,9 +26,7 @@ Jobs = Callable[..., "subprocess.CompletedProcess[str]"]
 def address() -> Iterator[str]:
     """Of the dashboard of a head node with two slots."""
     port = free_port()
-    # By default the same for all heads of a machine: a head that finds one taken ends, seconds after it has begun to answer.
-    others = (f"--dashboard-agent-listen-port={free_port()}", f"--ray-client-server-port={free_port()}")
-    options = (*others, "--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={port}")
+    options = ("--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={port}")
     with head(*options, PATH=f"{BIN}{os.pathsep}{os.environ['PATH']}"):
         yield f"http://127.0.0.1:{port}"
 
