@@ -158,7 +158,7 @@ class Training:
 
     def _asked(self) -> bool:
         """Whether this rank has seen a request to stop; one looks for all."""
-        return self.strategy.world.rank == 0 and self.job.directory.stop_request.exists()
+        return self.strategy.world.rank == 0 and self.job.directory.asked_to_stop()
 
     def _after_step(self, lr: float) -> None:
         """Log, validate and save where it is time to. Asked to stop, a run saves but leaves validation to whoever resumes it."""

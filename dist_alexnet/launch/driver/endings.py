@@ -12,7 +12,7 @@ from dist_alexnet.data.images import TooManyBadImages
 from dist_alexnet.launch.driver.diagnosis import diagnosis, last_lines
 from dist_alexnet.redact import without_secrets
 from dist_alexnet.runs.directory import RunDirectory
-from dist_alexnet.runs.failure import Lost, NonFiniteLoss, RankFailure, TrainingFailed
+from dist_alexnet.runs.failure import Lost, NonFiniteLoss, RankFailure, RoomTaken, TrainingFailed
 from dist_alexnet.runs.writable import remedy
 
 SHOWN_WAIT_S = 90.0  # for a file that another node wrote to be seen here: an NFS client keeps for up to 60 s that there was none
@@ -46,9 +46,13 @@ def gone(directory: RunDirectory, saves: bool) -> str:
     return f"{directory.path} was deleted, moved or replaced while its ranks were running, so they were ended; start again{rest}"
 
 
-def explain(error: BaseException, directory: RunDirectory, launch: LaunchConfig, saves: bool) -> BaseException:
+def explain(error: BaseException, directory: RunDirectory, launch: LaunchConfig, saves: bool, attempt: str = "") -> BaseException:
     """The first thing that went wrong, in one line, with the place to read on; and how to go on, where checkpoints are saved."""
-    failures = [] if isinstance(error, TrainingFailed) and error.killed else RankFailure.all(directory)
+    if isinstance(error, RoomTaken):
+        return error
+    failures = RankFailure.all(directory, attempt)
+    if isinstance(error, TrainingFailed) and error.killed and all(failure.timed_out or failure.lost_another for failure in failures):
+        failures = []  # they only follow from it
     try:
         directory.probe()
     except OSError as blocked:
