@@ -64,7 +64,7 @@ def wait_for_room(
         soon = largest_world(config, there.whole) > 0 and waited < FREE_WAIT_S
         if stopped() or not (soon or waited < max(wait_s, patient_s)):
             raise NoRoom(trouble or "; ".join(_lack(config, there)))
-        if not soon and not told and wait_s > 0:
+        if not soon and not told and not ranks:
             say(f"waiting up to {wait_s:g} s for room: {trouble or _lack(config, there)[0]}")
             told = True
         time.sleep(pause)

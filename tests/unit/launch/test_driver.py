@@ -27,6 +27,12 @@ from dist_alexnet.runs.unstarted import taken_back_unless_started
 LAUNCH = LaunchConfig(workers=3, timeout_s=7)
 
 
+@pytest.fixture(autouse=True)
+def of_no_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here ranks are threads of this process, and what they set in its environment is of their test alone."""
+    monkeypatch.setenv(ATTEMPT, "")
+
+
 @pytest.mark.parametrize("saves", [True, False])
 def test_only_what_saves_checkpoints_can_be_resumed(tmp_path: Path, saves: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = RunDirectory(tmp_path / "run")
