@@ -97,8 +97,8 @@ class Fit:
         from cluster.ranks import RankConfig, run_rank
 
         trainer = DataParallelTrainer(
-            partial(run_rank, self.function, self.kill_request, self.address is None, self.metrics),
-            backend_config=RankConfig(self.threads, self.interface),
+            partial(run_rank, self.function, self.kill_request, self.address is None, self.metrics, self.interface),
+            backend_config=RankConfig(self.threads),
             scaling_config=ScalingConfig(
                 num_workers=self.ranks,
                 use_gpu=self.cuda,

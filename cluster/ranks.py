@@ -36,7 +36,7 @@ class RankBackend(Backend):
     def on_start(self, worker_group, backend_config) -> None:  # type: ignore[no-untyped-def]  # Ray has no public type for the group
         """Called in the controller once all processes are up."""
         address, port = worker_group.execute_single(0, _hold_address)
-        worker_group.execute(_set_environment, address, port, backend_config.threads, backend_config.interface)
+        worker_group.execute(_set_environment, address, port, backend_config.threads)
 
 
 @dataclass
@@ -45,11 +45,9 @@ class RankConfig(BackendConfig):
 
     Args:
         threads: of each rank; 0: the cores of its node, shared.
-        interface: of each node, that ranks talk through; None: the one by which the cluster reaches it.
     """
 
     threads: int = 0
-    interface: str | None = None
 
     @property
     def backend_cls(self) -> type[Backend]:
@@ -57,15 +55,18 @@ class RankConfig(BackendConfig):
         return RankBackend
 
 
-def run_rank(function: bytes, kill_request: Path, own: bool, metrics: Path) -> None:
+def run_rank(function: bytes, kill_request: Path, own: bool, metrics: Path, wanted: str | None) -> None:
     """Run the function of a rank, and die when the file `kill_request` appears, its folder goes or, of a Ray of our own, with Ray.
 
     A file, because the driver has no handle on the processes: they are the controller's. And `ray.shutdown` beside a waiting `fit`
-    aborted the driver in 1 of 7 tries (Ray 2.60). What is said in the file `metrics` is published on a cluster.
+    aborted the driver in 1 of 7 tries (Ray 2.60). What is said in the file `metrics` is published on a cluster, where
+    ranks talk through the interface that is `wanted`.
     """
     if own:
         die_with_parent()
     threading.Thread(target=_die_when_asked, args=(kill_request,), daemon=True).start()
+    if not own:
+        os.environ.update(interface.variables(wanted, ray.util.get_node_ip_address()))  # type: ignore[no-untyped-call]
     store = open_store(HELD.pop(), os.environ["MASTER_ADDR"]) if HELD else None
     export = None if own else Export(metrics, int(os.environ["RANK"]))
     if export:
@@ -98,7 +99,7 @@ def _hold_address() -> tuple[str, int]:
     return address, HELD[0].getsockname()[1]
 
 
-def _set_environment(address: str, port: int, threads: int, wanted: str | None) -> None:
+def _set_environment(address: str, port: int, threads: int) -> None:
     context = ray.train.get_context()
     os.environ.update(thread_variables(threads or share_of_cores(context.get_local_world_size())))  # Ray says 1
     os.environ["RANK"] = str(context.get_world_rank())
@@ -107,5 +108,5 @@ def _set_environment(address: str, port: int, threads: int, wanted: str | None) 
     os.environ["MASTER_ADDR"] = address
     os.environ["MASTER_PORT"] = str(port)
     os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"  # rank 0 opens the store before torch would, on the port that it holds
-    of_node = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
-    os.environ.update(variables() if address == LOOPBACK else interface.variables(wanted, of_node))
+    if address == LOOPBACK:
+        os.environ.update(variables())

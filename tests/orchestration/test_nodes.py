@@ -155,11 +155,9 @@ def test_ranks_talk_through_the_interface_that_is_named_and_wait_for_a_slow_one(
 
 @pytest.mark.slow
 def test_two_runs_at_once_on_a_cluster_do_not_know_each_other(ray: RayNodes, nodes: list[Node], workplace: Path, undisturbed: Path) -> None:
-    """The second waits for the first, whose ranks take all slots. One of the same name is refused."""
+    """The second waits for the first, whose ranks take all slots."""
     first = ray.train("-c", "tiny.yaml", "--name", "at-once", "--max-steps", "300", "train.epochs=1000", cwd=workplace)
     wait_until(first, lambda: has_logged(workplace / "runs" / "at-once", '"kind": "start"'))
-    same = ray.train("--name", "at-once", "--resume", "auto", cwd=workplace).communicate()[0]
-    assert "another process is" in same
     train(ray, workplace, "waited", "--wait", "300")
     assert_undisturbed(workplace / "runs" / "waited", undisturbed, STEPS)
     output = first.communicate()[0]
