@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
+from dist_alexnet.compare.against import Baseline
 from dist_alexnet.compare.of_runs import compare_runs
 from dist_alexnet.compare.report import files
 from dist_alexnet.compare.report.page import report
@@ -123,7 +124,7 @@ def test_an_earlier_comparison(cases: int, runs: Path) -> None:
     def meets(content: bytes) -> None:
         file.write_bytes(content)
         with one_line():
-            report(files.read(runs))
+            Baseline(files.read(runs), 0.05).look(comparison)
 
     try_all(cases, texts(tree), meets)
 
