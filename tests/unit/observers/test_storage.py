@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dist_alexnet.checkpoints.files import folder_name, list_checkpoints
+from dist_alexnet.checkpoints.publish import Kept, clear
 from dist_alexnet.checkpoints.remote import Remote
 from dist_alexnet.checkpoints.resume import check_whole
 from dist_alexnet.config import Config, TrainConfig, UsageError
@@ -81,8 +83,51 @@ def test_another_machine_goes_on_with_the_newest_that_is_whole(run: RunDirectory
 def test_what_need_not_stay_goes_there_too_but_not_the_best(run: RunDirectory, s3: S3) -> None:
     remote = Remote(s3.uri(), run.path.name)
     remote.write(f"checkpoints/{folder_name(3)}/model.safetensors", b"of a driver that was killed")
+    observer(run, s3).close()
+    clear(run.checkpoints, Kept(1, best=True))
     observer(run, s3, keep_checkpoints=1, keep_best=True).close()
     assert remote.checkpoints() == ([folder_name(8), folder_name(9)], [])
+
+
+def test_a_checkpoint_that_the_run_keeps_stays_there_beside_later_steps_that_were_given_up(run: RunDirectory, s3: S3) -> None:
+    """As after a resume from an older one: here the new one is the newest, whatever its step, and so it is there."""
+    observer(run, s3).close()
+    for step in (8, 9):
+        shutil.rmtree(run.checkpoints / folder_name(step))
+    observer(run, s3, keep_checkpoints=2).close()
+    assert Remote(s3.uri(), run.path.name).checkpoints() == ([folder_name(7), folder_name(9)], [])
+
+
+def test_a_run_that_this_machine_does_not_know_is_not_overwritten(run: RunDirectory, s3: S3, tmp_path: Path) -> None:
+    """Names are unique on one machine; `--resume auto` is how another one says that it means the same run."""
+    run.metrics.write_text("a record\n")
+    observer(run, s3).close()
+    another = RunDirectory(tmp_path / "there" / run.path.name)
+    another.create()
+    with pytest.raises(UsageError, match=f"has another run {run.path.name}, with 3 .*; type --resume auto .* or another --name"):
+        observer(another, s3)
+    from_storage("auto", run.path.name, tmp_path / "there", [f"observers.storage.uri={s3.uri()}"], print)
+    observer(another, s3).close()
+
+
+def test_a_run_that_ends_at_any_moment_is_copied_to_its_end(run: RunDirectory, s3: S3) -> None:
+    """What says that something is due is cleared at the very moment at which the run ends."""
+
+    class EndsNow(threading.Event):
+        def clear(self) -> None:
+            if not mirror._over.is_set():
+                run.finish({"status": "completed"})
+                mirror._over.set()
+                self.set()
+            super().clear()
+
+    mirror = Storage(Config(), run, Storage.Options(s3.uri(), 5.0))
+    mirror._due = EndsNow()
+    mirror.begin([])
+    assert mirror._thread
+    mirror._thread.join(5.0)
+    assert not mirror._thread.is_alive()
+    assert Remote(s3.uri(), run.path.name).read("summary.json")
 
 
 def test_storage_that_is_away_for_a_while_costs_nothing_but_delay(run: RunDirectory, s3: S3) -> None:
