@@ -110,6 +110,54 @@ def test_a_run_that_this_machine_does_not_know_is_not_overwritten(run: RunDirect
     observer(another, s3).close()
 
 
+def test_a_run_that_was_killed_before_its_first_checkpoint_goes_on_elsewhere(run: RunDirectory, s3: S3, tmp_path: Path) -> None:
+    run.metrics.write_text("a record\n")
+    shutil.rmtree(run.checkpoints)
+    observer(run, s3).close()
+    typed = (tmp_path / "there", [f"observers.storage.uri={s3.uri()}"], print)
+    with pytest.raises(UsageError, match="there is no complete checkpoint; type the URI of a run folder"):
+        from_storage(s3.uri(f"runs/{run.path.name}"), None, *typed)
+    assert not (tmp_path / "there").exists()
+    from_storage("auto", run.path.name, *typed)
+    for name in ("metrics.jsonl", "config.yaml"):
+        assert (tmp_path / "there" / run.path.name / name).read_bytes() == (run.path / name).read_bytes()
+
+
+def test_what_is_damaged_here_is_fetched_and_not_while_somebody_trains_here(run: RunDirectory, s3: S3) -> None:
+    typed = ("auto", run.path.name, run.path.parent, [f"observers.storage.uri={s3.uri()}"], print)
+    observer(run, s3).close()
+    weights = run.checkpoints / folder_name(9) / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(b"cut short")
+    with run.lock(), pytest.raises(UsageError, match="another process is training in"):
+        from_storage(*typed)
+    from_storage(*typed)
+    assert weights.read_bytes() == whole
+
+
+def test_objects_whose_names_lead_elsewhere_are_not_fetched(run: RunDirectory, s3: S3, tmp_path: Path) -> None:
+    """An object store takes any name: to it a slash is a letter."""
+    remote, stray = Remote(s3.uri(), run.path.name), tmp_path / "stray"
+    remote.put_checkpoint(run.checkpoints / folder_name(9))
+    for name in (str(stray), "a//stray"):
+        s3.put(f"runs/{run.path.name}/checkpoints/{folder_name(9)}/{name}", b"of somebody else")
+    check_whole(remote.get_checkpoint(folder_name(9), tmp_path / "there"))
+    assert not list(tmp_path.rglob("stray"))
+
+
+def test_a_uri_means_the_run_whose_name_it_spells(run: RunDirectory, s3: S3, tmp_path: Path) -> None:
+    observer(RunDirectory(run.path.rename(run.path.with_name("my run"))), s3).close()
+    for name in ("my run", "my%20run"):
+        assert from_storage(s3.uri(f"runs/{name}"), None, tmp_path / name, [], print) == ("auto", "my run")
+    for name in ("a#b", "a?b", "a%20b"):
+        with pytest.raises(UsageError, match="--storage takes no run whose name holds #, . or %"):
+            Remote(s3.uri(), name)
+    with pytest.raises(UsageError, match="what follows a # is no part of a place"):
+        from_storage("s3://bucket/runs/a#b", None, tmp_path, [], print)
+    with pytest.raises(UsageError, match="must be the name of a folder"):
+        from_storage("s3://bucket/runs/..%2Fa", None, tmp_path, [], print)
+
+
 def test_a_run_that_ends_at_any_moment_is_copied_to_its_end(run: RunDirectory, s3: S3) -> None:
     """What says that something is due is cleared at the very moment at which the run ends."""
 
