@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ from dist_alexnet.config import UsageError
 Kind = TypeVar("Kind")
 
 TEMPORARY = ".unfinished-"
+REPLACED = ".replaced-"  # before the name of a checkpoint, for the instant in which another one takes its place
 READABLE = "type a run folder or checkpoint that you can read"
 
 
@@ -26,6 +28,7 @@ def list_checkpoints(folder: Path) -> list[Path]:
     Raises:
         UsageError: it cannot be looked into.
     """
+    give_back(folder)
     try:
         steps = {path: re.fullmatch(r"step-(\d{8,})", path.name) for path in folder.iterdir()}
         return sorted((path for path, step in steps.items() if step and (path / STATE_FILE).is_file()), key=lambda path: int(path.name[5:]))
@@ -33,6 +36,13 @@ def list_checkpoints(folder: Path) -> list[Path]:
         return []
     except OSError as error:
         raise UsageError(f"cannot look for checkpoints in {folder}: {error.strerror}; {READABLE}") from None
+
+
+def give_back(folder: Path) -> None:
+    """Its name to a checkpoint that was to be replaced by another one, which did not come: somebody was killed in between."""
+    for aside in folder.glob(REPLACED + "*"):
+        with suppress(OSError):  # above all: the other one has come, and no folder takes the place of one that is not empty
+            aside.rename(aside.with_name(aside.name.removeprefix(REPLACED)))
 
 
 def best_checkpoint(checkpoints: Sequence[Path]) -> Path | None:

@@ -1,13 +1,14 @@
 """The last step of a checkpoint, which the first rank takes when all files are written, and which ones stay beside it. Needs no torch."""
 
+import errno
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from dist_alexnet.checkpoints.files import TEMPORARY, Kind, error_of, folder_name, list_checkpoints, lowest
+from dist_alexnet.checkpoints.files import REPLACED, TEMPORARY, Kind, error_of, folder_name, give_back, list_checkpoints, lowest
 from dist_alexnet.checkpoints.state import STATE_FILE, TrainingState, write_state
 from dist_alexnet.config import UsageError
 
@@ -39,8 +40,8 @@ def unfinished(folder: Path, step: int) -> Path:
 def make_room(folder: Path, step: int) -> Path:
     """An empty folder for the files of a step; what runs that were killed have left goes (OSError: it cannot be made)."""
     folder.mkdir(exist_ok=True)  # and not the run folder, which somebody may just be deleting
-    for leftover in folder.glob(TEMPORARY + "*"):
-        shutil.rmtree(leftover)
+    give_back(folder)
+    _delete([*folder.glob(REPLACED + "*"), *folder.glob(TEMPORARY + "*")])
     place = unfinished(folder, step)
     place.mkdir()
     return place
@@ -59,10 +60,10 @@ def publish(place: Path, state: TrainingState, kept: Kept) -> int:
     _flush(place / STATE_FILE, *{path.parent for path in place.rglob("*.safetensors")})
     size = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
     target = place.with_name(folder_name(state.step))
-    doomed = [_set_aside(target)] if target.exists() else []  # the same step once more, after a resume
-    place.rename(target)
-    _flush(target.parent)
-    _delete(doomed)
+    _give_name(place, target)
+    with suppress(OSError):  # it has its name, and what is announced must be true
+        _flush(target.parent)
+    _delete(target.parent.glob(REPLACED + "*"))
     with suppress(OSError, UsageError):  # it is complete, and the next one clears up
         clear(target.parent, kept, newest=target)
     return size
@@ -77,7 +78,7 @@ def clear(folder: Path, kept: Kept, newest: Path | None = None) -> None:
         newest: counts as the newest, whatever its step: others are of an attempt that had come further, and was given up.
     """
     others = [checkpoint for checkpoint in list_checkpoints(folder) if checkpoint != newest]
-    _delete([_set_aside(old) for old in kept.doomed([*others, *([newest] if newest else [])], error_of)])
+    _delete(kept.doomed([*others, *([newest] if newest else [])], error_of))
 
 
 def discard(place: Path) -> None:
@@ -85,15 +86,27 @@ def discard(place: Path) -> None:
     shutil.rmtree(place, ignore_errors=True)
 
 
-def _set_aside(checkpoint: Path) -> Path:
-    """Take its name from a checkpoint that is to be deleted, so that a kill in between does not leave half of one under it."""
-    return checkpoint.rename(checkpoint.with_name(f"{TEMPORARY}old-{checkpoint.name}"))
+def _give_name(place: Path, target: Path) -> None:
+    """A checkpoint that has it already, the same step before a resume, steps aside, and is back if this fails or is killed in between."""
+    while True:
+        if target.exists():
+            target.rename(target.with_name(REPLACED + target.name))
+        try:
+            place.rename(target)
+        except OSError as error:
+            give_back(target.parent)
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # else somebody who lists checkpoints has just given it back
+                raise
+        else:
+            return
 
 
-def _delete(checkpoints: list[Path]) -> None:
-    for checkpoint in checkpoints:
-        with suppress(OSError):  # the next one tries again
-            shutil.rmtree(checkpoint)
+def _delete(folders: Iterable[Path]) -> None:
+    """A checkpoint loses its name first, so that a kill in between does not leave half of one under it."""
+    for folder in folders:
+        with suppress(OSError):  # in use on a network file system, or of another user: it is in nobody's way, and the next one tries again
+            named = not folder.name.startswith(TEMPORARY)
+            shutil.rmtree(folder.rename(folder.with_name(f"{TEMPORARY}old-{folder.name}")) if named else folder)
 
 
 def _flush(*paths: Path) -> None:

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from dist_alexnet.checkpoints.files import TEMPORARY
 from dist_alexnet.checkpoints.state import STATE_FILE
@@ -17,6 +17,7 @@ from dist_alexnet.config import UsageError
 from dist_alexnet.redact import without_secrets
 
 WITHOUT_FOLDERS = ("s3", "gcs", "abfs")  # there a name may hold slashes, and what is called a folder would be an empty object
+MEANS_ELSE = frozenset("#?%")  # than itself, in a URI
 CHUNK_BYTES = 2**23
 SHOWN_LETTERS = 160  # of what a library says
 
@@ -25,8 +26,10 @@ class Remote:
     """One run's files there, by their names in the run folder. What does not answer is an OSError."""
 
     def __init__(self, uri: str, run: str) -> None:
-        """`uri`: of the place where runs are (UsageError: it is none that is known here, or holds credentials)."""
+        """`uri`: of the place where runs are (UsageError: it is none that is known here, or holds credentials; or the name has none)."""
         check_uri(uri)
+        if MEANS_ELSE.intersection(run):
+            raise UsageError(f"--storage takes no run whose name holds #, ? or %, as {run!r}: in its URI that means something else")
         from pyarrow import ArrowInvalid, fs  # here: it takes a tenth of a second, and most runs have none
 
         try:
@@ -100,7 +103,7 @@ class Remote:
         place, target = folder / f"{TEMPORARY}{name}", folder / name
         shutil.rmtree(place, ignore_errors=True)
         for file in self._below(f"checkpoints/{name}"):
-            if ".." not in file.split("/"):
+            if not {"", ".", ".."}.intersection(file.split("/")):  # names of objects, which may lead anywhere: none that we have written
                 self.get(f"checkpoints/{name}/{file}", place / file)
         if target.exists():
             shutil.rmtree(target)
@@ -136,6 +139,8 @@ def check_uri(uri: str) -> None:
         password = parts.password
     except ValueError:
         raise UsageError("--storage: that is no URI; type one as s3://BUCKET/PATH, gs://BUCKET/PATH or file:///PATH") from None
+    if parts.fragment:
+        raise UsageError("--storage: what follows a # is no part of a place; type a URI, and a --name, without it")
     if password is not None or without_secrets(f"?{parts.query}") != f"?{parts.query}":
         raise UsageError(
             "--storage holds credentials, which would be written down with it; leave them out, and set them in the environment, "
@@ -144,10 +149,11 @@ def check_uri(uri: str) -> None:
 
 
 def parent_and_name(uri: str) -> tuple[str, str]:
-    """Of the URI of a run: that of the place where runs are, and the run's name."""
+    """Of the URI of a run: that of the place where runs are, and the run's name (UsageError: as of `check_uri`)."""
+    check_uri(uri)
     parts = urlsplit(uri)
     parent, _, name = parts.path.rstrip("/").rpartition("/")
-    return urlunsplit(parts._replace(path=parent)), name
+    return urlunsplit(parts._replace(path=parent)), unquote(name)
 
 
 def first_line(error: BaseException) -> str:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,8 +50,9 @@ class Storage(Observer):
         self._thread: threading.Thread | None = None
 
     def begin(self, earlier: Iterable[Record]) -> str:
-        """See whether it can be written, before anything starts."""
+        """See whether it can be written, and is not another run's, before anything starts."""
         self._remote.check()
+        self._refuse_another_run(earlier)
         self._thread = threading.Thread(target=self._run, name="storage", daemon=True)
         self._thread.start()
         return f"storage: {self._uri}, run {self._directory.path.name}"
@@ -72,13 +73,24 @@ class Storage(Observer):
             told = self._failure or "it is still being copied"
             raise Behind(f"{self._uri} has not all of this run ({told}); its files are in {self._directory.path}")
 
+    def _refuse_another_run(self, earlier: Iterable[Record]) -> None:
+        """Of a run that is gone on with, this machine has something: what `--resume` fetched, if nothing else."""
+        if next(iter(earlier), None) or list_checkpoints(self._directory.checkpoints):
+            return
+        there, _ = self._remote.checkpoints()
+        if there or self._remote.read(self._directory.metrics.name):
+            raise UsageError(
+                f"--storage {self._uri} has another run {self._directory.path.name}, with {len(there)} checkpoint(s), which would be "
+                "overwritten; type --resume auto to go on with it, or another --name"
+            )
+
     def _run(self) -> None:
         pause, deadline = FIRST_PAUSE_S, float("inf")
         while True:
+            self._due.clear()  # before what it announces is looked at: what comes after that sets it again
             last = self._over.is_set()
             if last:
                 deadline = min(deadline, time.monotonic() + self.linger_s)
-            self._due.clear()
             try:
                 self._copy()
             except (OSError, UsageError) as error:
@@ -97,19 +109,24 @@ class Storage(Observer):
         """Make it like the run folder (OSError: it does not answer)."""
         there, broken = self._remote.checkpoints()
         self._there = {name: self._there.get(name) or self._remote.read(_state(name)) or b"" for name in there}
-        for checkpoint in reversed(list_checkpoints(self._directory.checkpoints)):
+        here = list_checkpoints(self._directory.checkpoints)
+        for checkpoint in reversed(here):
             with suppress(FileNotFoundError):  # the run has newer ones, and deletes it
                 state = (checkpoint / STATE_FILE).read_bytes()
                 if self._there.get(checkpoint.name) != state:
                     self._there.pop(checkpoint.name, None)
                     self._remote.put_checkpoint(checkpoint)
                     self._there[checkpoint.name] = state
-        doomed = self._kept.doomed(sorted(self._there, key=lambda name: int(name[5:])), lambda name: own_error(self._there[name]))
-        for name in [*doomed, *(name for name in broken if name not in self._there)]:
+        for name in [*self._doomed([checkpoint.name for checkpoint in here]), *(name for name in broken if name not in self._there)]:
             self._remote.delete_checkpoint(name)
             self._there.pop(name, None)
         for file in (self._directory.config, self._directory.environment, self._directory.metrics, self._directory.summary):
             self._copy_file(file)
+
+    def _doomed(self, here: Sequence[str]) -> list[str]:
+        """Those that need not stay there; what the run has kept here stays, and is newer than all others, whatever its step."""
+        order = sorted(self._there, key=lambda name: (name in here, int(name[5:])))
+        return [name for name in self._kept.doomed(order, lambda name: own_error(self._there[name])) if name not in here]
 
     def _copy_file(self, file: Path) -> None:
         try:

@@ -9,6 +9,7 @@ runs/<name>/
     summary.json     written at the end
 """
 
+import fcntl
 import itertools
 import os
 import shutil
@@ -17,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from dist_alexnet.config import UsageError
 from dist_alexnet.json_text import to_json
@@ -27,6 +28,7 @@ from dist_alexnet.runs.writable import remedy
 
 PROBE_BYTES = 2**16
 ATTEMPT = "DIST_ALEXNET_ATTEMPT"  # variable of the environment of a rank: a name that no other attempt has
+MAX_NAME_BYTES = 255  # of a file system
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,21 @@ class RunDirectory:
         with self.writing():
             self.log(0).parent.mkdir(parents=True, exist_ok=True)
 
+    def lock(self) -> IO[str]:
+        """Keep others from writing into the folder, until what is returned is closed.
+
+        Raises:
+            UsageError: somebody else does.
+        """
+        with self.writing():
+            lock = (self.path / ".lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            raise UsageError(f"another process is training in {self.path}; wait for it, or type another --name") from None
+        return lock
+
     def begin(self, config: str, environment: str) -> None:
         """Begin an attempt in a folder that is ours alone: forget how the one before it ended, write config.yaml and env.json.
 
@@ -142,6 +159,18 @@ class RunDirectory:
     def records(self) -> Iterator[Record]:
         """Of metrics.jsonl, as far as it has come."""
         return Reader(self.metrics).new(unfinished=True)
+
+
+def check_name(name: str | None) -> None:
+    """Refuse what cannot be the name of a run, None being left out (UsageError)."""
+    if name is None:
+        return
+    if "/" in name or not name.isprintable() or name.startswith((".", "-")) or not 0 < len(os.fsencode(name)) <= MAX_NAME_BYTES:
+        shown = name if name.isprintable() and len(name) < 80 else f"{name[:40]!r}..."
+        raise UsageError(
+            f"--name {shown}: must be the name of a folder, without slashes and control characters, of at most {MAX_NAME_BYTES} bytes, "
+            "and not begin with . or -; type --output-dir for where it goes"
+        )
 
 
 def _keep_old(path: Path, text: str) -> None:

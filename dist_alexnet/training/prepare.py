@@ -1,6 +1,5 @@
 """Everything that can be refused is refused here, before a process, a GPU or a minute is spent."""
 
-import fcntl
 import os
 import shutil
 import time
@@ -29,7 +28,7 @@ from dist_alexnet.launch.settle import (
 )
 from dist_alexnet.redact import hidden
 from dist_alexnet.resolve import loads_torch, resolve, to_yaml
-from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.runs.directory import RunDirectory, check_name
 from dist_alexnet.settings.presets import PAPER, QUICKSTART, preset_names, read_preset
 from dist_alexnet.telemetry.environment import describe_machine, versions
 from dist_alexnet.training.from_storage import from_storage
@@ -38,8 +37,6 @@ from dist_alexnet.training.room import wait_for_room, with_ranks
 
 if TYPE_CHECKING:
     from dist_alexnet.parallel.explain.layout import Layout
-
-MAX_NAME_BYTES = 255  # of a file system
 
 
 @dataclass(frozen=True)
@@ -81,10 +78,9 @@ def prepare(request: Request, tell: Callable[[str], None] = lambda line: None) -
         UsageError: it cannot be done as asked; one line says what to type instead.
     """
     request = replace(request, output_dir=request.output_dir.absolute())
-    _check_spelling(request.name)
+    check_name(request.name)
     resume, name = from_storage(request.resume, request.name, request.output_dir, request.overrides, tell)
     request = replace(request, resume=resume, name=name)
-    _check_spelling(name)
     checkpoint, notes = where_to_resume(request.resume, request.output_dir, request.name, tell)
     base, source = _base(request, checkpoint)
     if loads_torch(request.overrides):
@@ -95,7 +91,7 @@ def prepare(request: Request, tell: Callable[[str], None] = lambda line: None) -
     name = request.name or f"{config.strategy.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     directory = RunDirectory(request.output_dir / name)
     if request.name:
-        _check_name(directory, request, checkpoint)
+        _check_not_taken(directory, request, checkpoint)
     if config.data.path is not None:
         check_there(Path(config.data.path).absolute())
     tell(f"{config.strategy.name}, {source}: loading PyTorch")
@@ -138,7 +134,7 @@ def check_for_elsewhere(request: Request, folder: Path | None) -> bool:
     Raises:
         UsageError: as of `prepare`.
     """
-    _check_spelling(request.name)
+    check_name(request.name)
     preset = request.preset
     if preset and preset not in preset_names():
         file = os.path.expanduser(preset)
@@ -171,18 +167,7 @@ def _base(request: Request, checkpoint: Path | None) -> tuple[Mapping[str, Any],
     return read_preset(preset), f"{preset} (the default {'with' if has_data else 'without'} --data)"
 
 
-def _check_spelling(name: str | None) -> None:
-    if name is None:
-        return
-    if "/" in name or not name.isprintable() or name.startswith((".", "-")) or not 0 < len(os.fsencode(name)) <= MAX_NAME_BYTES:
-        shown = name if name.isprintable() and len(name) < 80 else f"{name[:40]!r}..."
-        raise UsageError(
-            f"--name {shown}: must be the name of a folder, without slashes and control characters, of at most {MAX_NAME_BYTES} bytes, "
-            "and not begin with . or -; type --output-dir for where it goes"
-        )
-
-
-def _check_name(directory: RunDirectory, request: Request, checkpoint: Path | None) -> None:
+def _check_not_taken(directory: RunDirectory, request: Request, checkpoint: Path | None) -> None:
     if not directory.path.exists():
         return
     own = checkpoint is not None and checkpoint.parent.parent.resolve() == directory.path.resolve()
@@ -210,21 +195,11 @@ def make_free(path: Path) -> Path:
 def _begin(directory: RunDirectory, config: Config, fresh: bool) -> IO[str]:
     """Take the folder and write into it what is known beforehand; returns its lock. One that cannot be begun is not left behind."""
     directory.create()
-    lock = _lock(directory)  # first of all: what lies there may be of a run that goes on
+    lock = directory.lock()  # first of all: what lies there may be of a run that goes on
     try:
         directory.begin(to_yaml(config, secrets=False), to_json({"versions": versions(), **describe_machine()}, indent=2) + "\n")
     except UsageError:
         if fresh:
             shutil.rmtree(directory.path, ignore_errors=True)
         raise
-    return lock
-
-
-def _lock(directory: RunDirectory) -> IO[str]:
-    with directory.writing():
-        lock = (directory.path / ".lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise UsageError(f"another process is training in {directory.path}; wait for it, or type another --name") from None
     return lock

@@ -1,5 +1,6 @@
 """A real S3 on loopback, that can be stopped and goes on."""
 
+import http.client
 import os
 import signal
 import socket
@@ -26,6 +27,13 @@ class S3:
 
     def uri(self, path: str = "runs") -> str:
         return f"s3://bucket/{path}?endpoint_override=127.0.0.1:{self.port}&scheme=http"
+
+    def put(self, name: str, content: bytes) -> None:
+        """An object of any name, also of one that `pyarrow.fs` would not write."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port)
+        connection.request("PUT", f"/bucket/{name}", content)
+        assert connection.getresponse().status == 200
+        connection.close()
 
     @contextmanager
     def away(self) -> Iterator[None]:

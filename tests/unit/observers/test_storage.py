@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dist_alexnet.checkpoints.files import folder_name, list_checkpoints
+from dist_alexnet.checkpoints.publish import Kept, clear
 from dist_alexnet.checkpoints.remote import Remote
 from dist_alexnet.checkpoints.resume import check_whole
 from dist_alexnet.config import Config, TrainConfig, UsageError
@@ -81,8 +83,99 @@ def test_another_machine_goes_on_with_the_newest_that_is_whole(run: RunDirectory
 def test_what_need_not_stay_goes_there_too_but_not_the_best(run: RunDirectory, s3: S3) -> None:
     remote = Remote(s3.uri(), run.path.name)
     remote.write(f"checkpoints/{folder_name(3)}/model.safetensors", b"of a driver that was killed")
+    observer(run, s3).close()
+    clear(run.checkpoints, Kept(1, best=True))
     observer(run, s3, keep_checkpoints=1, keep_best=True).close()
     assert remote.checkpoints() == ([folder_name(8), folder_name(9)], [])
+
+
+def test_a_checkpoint_that_the_run_keeps_stays_there_beside_later_steps_that_were_given_up(run: RunDirectory, s3: S3) -> None:
+    """As after a resume from an older one: here the new one is the newest, whatever its step, and so it is there."""
+    observer(run, s3).close()
+    for step in (8, 9):
+        shutil.rmtree(run.checkpoints / folder_name(step))
+    observer(run, s3, keep_checkpoints=2).close()
+    assert Remote(s3.uri(), run.path.name).checkpoints() == ([folder_name(7), folder_name(9)], [])
+
+
+def test_a_run_that_this_machine_does_not_know_is_not_overwritten(run: RunDirectory, s3: S3, tmp_path: Path) -> None:
+    """Names are unique on one machine; `--resume auto` is how another one says that it means the same run."""
+    run.metrics.write_text("a record\n")
+    observer(run, s3).close()
+    another = RunDirectory(tmp_path / "there" / run.path.name)
+    another.create()
+    with pytest.raises(UsageError, match=f"has another run {run.path.name}, with 3 .*; type --resume auto .* or another --name"):
+        observer(another, s3)
+    from_storage("auto", run.path.name, tmp_path / "there", [f"observers.storage.uri={s3.uri()}"], print)
+    observer(another, s3).close()
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_goes_on_elsewhere(run: RunDirectory, s3: S3, tmp_path: Path) -> None:
+    run.metrics.write_text("a record\n")
+    shutil.rmtree(run.checkpoints)
+    observer(run, s3).close()
+    typed = (tmp_path / "there", [f"observers.storage.uri={s3.uri()}"], print)
+    with pytest.raises(UsageError, match="there is no complete checkpoint; type the URI of a run folder"):
+        from_storage(s3.uri(f"runs/{run.path.name}"), None, *typed)
+    assert not (tmp_path / "there").exists()
+    from_storage("auto", run.path.name, *typed)
+    for name in ("metrics.jsonl", "config.yaml"):
+        assert (tmp_path / "there" / run.path.name / name).read_bytes() == (run.path / name).read_bytes()
+
+
+def test_what_is_damaged_here_is_fetched_and_not_while_somebody_trains_here(run: RunDirectory, s3: S3) -> None:
+    typed = ("auto", run.path.name, run.path.parent, [f"observers.storage.uri={s3.uri()}"], print)
+    observer(run, s3).close()
+    weights = run.checkpoints / folder_name(9) / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(b"cut short")
+    with run.lock(), pytest.raises(UsageError, match="another process is training in"):
+        from_storage(*typed)
+    from_storage(*typed)
+    assert weights.read_bytes() == whole
+
+
+def test_objects_whose_names_lead_elsewhere_are_not_fetched(run: RunDirectory, s3: S3, tmp_path: Path) -> None:
+    """An object store takes any name: to it a slash is a letter."""
+    remote, stray = Remote(s3.uri(), run.path.name), tmp_path / "stray"
+    remote.put_checkpoint(run.checkpoints / folder_name(9))
+    for name in (str(stray), "a//stray"):
+        s3.put(f"runs/{run.path.name}/checkpoints/{folder_name(9)}/{name}", b"of somebody else")
+    check_whole(remote.get_checkpoint(folder_name(9), tmp_path / "there"))
+    assert not list(tmp_path.rglob("stray"))
+
+
+def test_a_uri_means_the_run_whose_name_it_spells(run: RunDirectory, s3: S3, tmp_path: Path) -> None:
+    observer(RunDirectory(run.path.rename(run.path.with_name("my run"))), s3).close()
+    for name in ("my run", "my%20run"):
+        assert from_storage(s3.uri(f"runs/{name}"), None, tmp_path / name, [], print) == ("auto", "my run")
+    for name in ("a#b", "a?b", "a%20b"):
+        with pytest.raises(UsageError, match="--storage takes no run whose name holds #, . or %"):
+            Remote(s3.uri(), name)
+    with pytest.raises(UsageError, match="what follows a # is no part of a place"):
+        from_storage("s3://bucket/runs/a#b", None, tmp_path, [], print)
+    with pytest.raises(UsageError, match="must be the name of a folder"):
+        from_storage("s3://bucket/runs/..%2Fa", None, tmp_path, [], print)
+
+
+def test_a_run_that_ends_at_any_moment_is_copied_to_its_end(run: RunDirectory, s3: S3) -> None:
+    """What says that something is due is cleared at the very moment at which the run ends."""
+
+    class EndsNow(threading.Event):
+        def clear(self) -> None:
+            if not mirror._over.is_set():
+                run.finish({"status": "completed"})
+                mirror._over.set()
+                self.set()
+            super().clear()
+
+    mirror = Storage(Config(), run, Storage.Options(s3.uri(), 5.0))
+    mirror._due = EndsNow()
+    mirror.begin([])
+    assert mirror._thread
+    mirror._thread.join(5.0)
+    assert not mirror._thread.is_alive()
+    assert Remote(s3.uri(), run.path.name).read("summary.json")
 
 
 def test_storage_that_is_away_for_a_while_costs_nothing_but_delay(run: RunDirectory, s3: S3) -> None:
