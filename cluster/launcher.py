@@ -95,8 +95,8 @@ class RayLauncher(Launcher):
         if self._kill_request:
             with suppress(OSError):  # the run has just ended, or its folder is gone
                 self._kill_request.touch()
-        if self._apart and (not self._address or time.monotonic() > self._killed_at + ASKED_WAIT_S):
-            self._apart.end()
+        if (apart := self._apart) and (not self._address or time.monotonic() > self._killed_at + ASKED_WAIT_S):
+            apart.end()
 
     def _wait(self, apart: Apart) -> None:
         self._apart = apart
@@ -107,6 +107,7 @@ class RayLauncher(Launcher):
             if not self._killed_at:
                 raise
         finally:
+            self._apart = None
             apart.end()
 
     def _per_rank(self) -> dict[str, float]:
