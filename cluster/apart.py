@@ -39,7 +39,7 @@ class Apart:
         """`task`: picklable. `log`: takes what the process prints."""
         self._answers, theirs = get_context("spawn").Pipe(duplex=False)
         self._process = get_context("spawn").Process(target=_work, args=(task, theirs, log), daemon=True)
-        self._log = log
+        self._log, self._ending = log, threading.Lock()
         with blocked():
             self._process.start()
         theirs.close()
@@ -58,14 +58,16 @@ class Apart:
             yield said
 
     def end(self) -> None:
-        """Kill the process and all that it has started, and wait until they are gone. It may have ended."""
-        assert self._process.pid
-        _kill_descendants(self._process.pid)
-        self._process.kill()
-        self._process.join(KILL_WAIT_S)
-        with suppress(OSError):  # somebody has deleted the folder of the run
-            if not self._log.stat().st_size:
-                self._log.unlink()
+        """Kill the process and all that it has started, and wait until they are gone. It may have ended; from any thread."""
+        with self._ending:
+            assert self._process.pid
+            if self._process.exitcode is None:  # else its number may be somebody else's
+                _kill_descendants(self._process.pid)
+                self._process.kill()
+                self._process.join(KILL_WAIT_S)
+            with suppress(OSError):  # somebody has deleted the folder of the run
+                if not self._log.stat().st_size:
+                    self._log.unlink()
 
 
 def _work(task: Task, answers: "Connection[object, None]", log: Path) -> None:

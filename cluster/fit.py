@@ -13,6 +13,7 @@ from pathlib import Path
 from cluster import session
 from cluster.apart import Say, fail_when_one_ends
 from cluster.placement import Node, place, rooms_beside_others
+from dist_alexnet.config import UsageError
 from dist_alexnet.launch.launcher import Outlook
 from dist_alexnet.runs.failure import RoomTaken, TrainingFailed
 
@@ -124,6 +125,9 @@ def _explain(error: Exception) -> TrainingFailed:
     from ray.train import ControllerError, WorkerGroupError
 
     if isinstance(error, ControllerError):
+        cause = getattr(error.controller_failure, "cause", None)  # Ray wraps what a rank raises while it is set up
+        if isinstance(cause, UsageError):
+            return TrainingFailed(str(cause), again=False)
         return TrainingFailed(f"Ray could not start the ranks: {_first_line(error.controller_failure)}")
     if not isinstance(error, WorkerGroupError):
         return TrainingFailed(f"Ray failed: {_first_line(error)}")

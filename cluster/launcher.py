@@ -25,13 +25,18 @@ from dist_alexnet.runs.scratch import scratch
 ASKED_WAIT_S = 5.0  # for the ranks of a cluster to end by themselves; then its driver is killed, and it is the cluster that ends them
 
 
+def cluster_address(config: LaunchConfig) -> str | None:
+    """Of the cluster that a run joins; None: it has a Ray of its own."""
+    address = config.address or os.environ.get("RAY_ADDRESS")
+    return None if address == "local" else address or None
+
+
 class RayLauncher(Launcher):
     """Starts ranks through Ray Train."""
 
     def __init__(self, config: LaunchConfig, together: int = 1) -> None:
         super().__init__(config, together)
-        address = config.address or os.environ.get("RAY_ADDRESS")
-        self._address = None if address == "local" else address or None
+        self._address = cluster_address(config)
         self._killed_at: float | None = None
         self._kill_request: Path | None = None
         self._apart: Apart | None = None  # while a run lasts
@@ -95,8 +100,8 @@ class RayLauncher(Launcher):
         if self._kill_request:
             with suppress(OSError):  # the run has just ended, or its folder is gone
                 self._kill_request.touch()
-        if self._apart and (not self._address or time.monotonic() > self._killed_at + ASKED_WAIT_S):
-            self._apart.end()
+        if (apart := self._apart) and (not self._address or time.monotonic() > self._killed_at + ASKED_WAIT_S):
+            apart.end()
 
     def _wait(self, apart: Apart) -> None:
         self._apart = apart
@@ -107,6 +112,7 @@ class RayLauncher(Launcher):
             if not self._killed_at:
                 raise
         finally:
+            self._apart = None
             apart.end()
 
     def _per_rank(self) -> dict[str, float]:

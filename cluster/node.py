@@ -1,11 +1,12 @@
 """A hand on every node of a cluster, for a doctor to try things there."""
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cluster import session
 from dist_alexnet.config import UsageError
@@ -13,6 +14,8 @@ from dist_alexnet.doctor import link
 from dist_alexnet.telemetry.environment import versions
 
 ANSWER_S = 45.0  # that an answer may take, the start of a process on a busy node included
+
+Answer = TypeVar("Answer")
 
 
 class Hand:
@@ -92,6 +95,19 @@ class AtNode:
             raise UsageError(
                 f"{self.name} does not answer ({told}); look at its Ray (`ray status`), and install dist-alexnet there"
             ) from None
+
+
+def of_each(there: Sequence[AtNode], ask: Callable[[AtNode], Answer]) -> Iterator[tuple[AtNode, Answer | UsageError]]:
+    """What each node answers, or why it does not; all are asked at once, so that one that is silent costs no other its time."""
+
+    def answer(node: AtNode) -> Answer | UsageError:
+        try:
+            return ask(node)
+        except UsageError as error:
+            return error
+
+    with ThreadPoolExecutor(max(len(there), 1)) as pool:
+        yield from zip(there, pool.map(answer, there), strict=True)
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """What must not be kept in files that go to colleagues and bug reports: one rule, for all that is written.
 
 A secret is the value of anything whose name says so (token, password, secret, credential, access key, signature, ...), be it a setting, an
-option, a part of a URI's query or a name in JSON; what a URI holds before its `@`; and the value of a variable of the environment with such
-a name, wherever it turns up. The path of a file with a secret (`..._path`, `..._file`) is none.
+option, a part of a URI's query, a header or a name in JSON; what a URI holds before its `@`; and the value of a variable of the environment
+with such a name, wherever it turns up. The path of a file with a secret (`..._path`, `..._file`) is none.
 """
 
 import os
@@ -11,11 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 HIDDEN = "***"
-WORDS = "token|passw(?:or)?d|passphrase|secret|credential|signature|(?:api|access|account|auth|encryption|private|storage)[_-]?key"
+KEYS = "(?:api|access|account|auth|encryption|private|storage)[_-]?key"
+WORDS = f"token|passw(?:or)?d|passphrase|secret|credential|signature|authorization|{KEYS}"
 SECRET = rf"(?![\w.-]*[_-](?:path|file)\b)[\w.-]*(?:{WORDS})[\w.-]*"
 NAME = re.compile(rf"{SECRET}|(?:[\w.-]*[._-])?key", re.IGNORECASE)
+# A value in a text: quoted, and then up to the other quote or the end of the line; in brackets; or a word, after its kind in a header.
+VALUE = r"""(?:(["'])(?:\\.|(?!\2).)*(?:\2|$)|\[[^\]\n]*\]?|\{[^}\n]*\}?|(?:(?:basic|bearer)[ \t]+)?[^&\s"',}\]]+)"""
 # In a text: its name, quoted or not, then what follows `=` or `:`; and what a query gives a short name to.
-NAMED = re.compile(rf"""((?<![\w.-]){SECRET}["']?\s*[=:]\s*["']?|[?&](?:key|sig)=)[^&\s"',}}\]]+""", re.IGNORECASE)
+NAMED = re.compile(rf"""((?<![\w.-]){SECRET}["']?\s*[=:]\s*|[?&](?:key|sig)=){VALUE}""", re.IGNORECASE | re.MULTILINE)
+BEARER = re.compile(r"(?<=\bbearer )(?=\S*\d)[\w.~+/-]+=*", re.IGNORECASE)  # of a header by itself; a token without digits may be a word
 USER = re.compile(r"(?<=://)[^/?#\s]+@")  # of a URI
 SHORTEST = 8  # of a value that is looked for wherever it is: a shorter one may be a word
 
@@ -54,7 +58,8 @@ def hidden(content: Any, name: str = "") -> Iterator[str]:
 def _tree(content: Any, known: Sequence[str]) -> Any:
     if isinstance(content, Mapping):
         return {
-            name: HIDDEN if isinstance(value, str) and NAME.fullmatch(str(name)) else _tree(value, known) for name, value in content.items()
+            name: HIDDEN if NAME.fullmatch(str(name)) and not isinstance(value, bool | None) else _tree(value, known)
+            for name, value in content.items()
         }
     if isinstance(content, list | tuple):
         return [_tree(each, known) for each in content]
@@ -70,7 +75,7 @@ def _word(word: str, known: Sequence[str]) -> str:
 def _hidden(text: str, known: Sequence[str]) -> str:
     for value in known:
         text = text.replace(value, HIDDEN)
-    return NAMED.sub(rf"\g<1>{HIDDEN}", USER.sub(f"{HIDDEN}@", text))
+    return BEARER.sub(HIDDEN, NAMED.sub(rf"\g<1>\g<2>{HIDDEN}\g<2>", USER.sub(f"{HIDDEN}@", text)))
 
 
 def _of_environment() -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cluster.jobs.client import Jobs
 from dist_alexnet.config import UsageError
+from dist_alexnet.redact import without_secrets
 
 if TYPE_CHECKING:
     from ray.dashboard.modules.job.pydantic_models import JobDetails
@@ -95,7 +96,7 @@ def ending(info: "JobDetails") -> str:
     if info.status.value == "STOPPED":
         return "stopped"
     if code is None:  # it never started
-        lines = [line for line in (info.message or "nobody says why").splitlines() if line.strip()]
+        lines = [line for line in without_secrets(info.message or "nobody says why").splitlines() if line.strip()]
         return f"{info.status.value.lower()}: {lines[0][:400]}" if info.status.value == "FAILED" else info.status.value.lower()
     if code == NOT_FOUND:
         return "failed with exit code 127: dist-alexnet is not on the PATH of that node; start Ray where it is installed"

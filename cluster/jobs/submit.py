@@ -16,6 +16,7 @@ from cluster.jobs.summary import find_summary
 from dist_alexnet.cli.elsewhere import TypedElsewhere, read_train
 from dist_alexnet.cli.screen.shown import say
 from dist_alexnet.json_text import to_json
+from dist_alexnet.redact import words_without_secrets
 
 if TYPE_CHECKING:
     from cluster.jobs.client import Jobs
@@ -66,7 +67,7 @@ def _send(words: Sequence[str], asked: Asked, address: str | None, folder: Path 
     request = job_request(words, typed.as_json, asked)
     where = dashboard_address(address)
     tree = look_at(folder, exclude) if folder else None
-    for note in _notes(typed, tree):
+    for note in _notes(words, typed, tree):
         say(note)
     from cluster.jobs.client import Jobs  # here, for Ray takes a second to import
 
@@ -81,8 +82,10 @@ def _send(words: Sequence[str], asked: Asked, address: str | None, folder: Path 
         return jobs, jobs.submit(request, package if tree else None)
 
 
-def _notes(typed: TypedElsewhere, tree: Tree | None) -> Iterator[str]:
+def _notes(words: Sequence[str], typed: TypedElsewhere, tree: Tree | None) -> Iterator[str]:
     """What the sender may not have thought of."""
+    if words_without_secrets(words) != list(words):
+        yield "a secret was typed after --: Ray shows it to whoever may look at jobs; name a file of the cluster with it, where you can"
     if not typed.output_dir.is_absolute():
         yield (
             f"the run folder will lie in {typed.output_dir}/ of the job's copy, on one node, which Ray deletes some day; "

@@ -22,7 +22,11 @@ set -euo pipefail
 nodes=${SLURM_JOB_NUM_NODES:?start this script with sbatch}
 cpus=${SLURM_CPUS_PER_TASK:?type --cpus-per-task: a rank takes one}
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1) # where this script runs; a driver must be on a node of its cluster
-ip=$(getent ahostsv4 "$head" | awk 'NR == 1 { print $1 }')
+last=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | tail -n 1)
+# --overlap: beside other steps. --export=ALL: the token, whatever SLURM_EXPORT_ENV says. CPUs are not handed on to steps since Slurm 22.05.
+step=(srun --overlap --export=ALL --ntasks-per-node=1 --cpus-per-task="$cpus")
+# Asked of another node: on a Debian the name of the machine itself stands for 127.0.1.1, where no other node would find Ray.
+ip=$("${step[@]}" --nodes=1 --ntasks=1 --nodelist="$last" getent ahostsv4 "$head" | awk 'NR == 1 { print $1 }')
 port=$((20000 + SLURM_JOB_ID % 10000)) # another for each job: two may share a node
 folder=/tmp/ray-$SLURM_JOB_ID          # Ray's own, /tmp/ray, belongs to whoever was first on the node; a longer path has no room for sockets
 
@@ -32,8 +36,6 @@ RAY_AUTH_TOKEN=$(python -c 'import secrets; print(secrets.token_hex(32))')
 export RAY_ADDRESS=$ip:$port
 export RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0 # for what still runs on a node when it is taken down: nothing does; 30 s otherwise
 
-# --overlap: beside other steps. --export=ALL: the token, whatever SLURM_EXPORT_ENV says. CPUs are not handed on to steps since Slurm 22.05.
-step=(srun --overlap --export=ALL --ntasks-per-node=1 --cpus-per-task="$cpus")
 started=()
 
 cleanup() {

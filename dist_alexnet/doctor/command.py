@@ -8,38 +8,37 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dist_alexnet.cli import options
 from dist_alexnet.config import UsageError
 
 if TYPE_CHECKING:
     from dist_alexnet.doctor.checks import Asked, Finding
-
-KEYS = {  # options that are settings under another name, as those of `train`
-    "strategy": "strategy.name",
-    "gpus": "launch.workers",
-    "device": "launch.device",
-    "launcher": "launch.name",
-    "data": "data.path",
-    "batch": "train.global_batch",
-}
 
 
 def doctor(
     words: Annotated[
         list[str] | None, typer.Argument(help="Checks, by itself all; any setting, as in train.lr=0.02.", metavar="[CHECK|KEY=VALUE]...")
     ] = None,
-    preset: Annotated[str | None, typer.Option("-c", "--config", help="Of the run that is meant.", metavar="PRESET|FILE")] = None,
-    strategy: Annotated[str | None, typer.Option("--strategy", help="How the network is to be spread.")] = None,
-    gpus: Annotated[int | None, typer.Option("--gpus", help="Ranks.")] = None,
-    device: Annotated[str | None, typer.Option("--device", help="auto, cuda or cpu.")] = None,
-    launcher: Annotated[str | None, typer.Option("--launcher", help="Who starts the ranks.")] = None,
-    data: Annotated[str | None, typer.Option("--data", help="The images.")] = None,
-    batch: Annotated[int | None, typer.Option("-b", "--batch", help="Images per step over all ranks.")] = None,
-    output_dir: Annotated[Path, typer.Option("--output-dir", help="Where run folders go.")] = Path("runs"),
+    preset: options.Preset = None,
+    strategy: options.Strategy = None,
+    gpus: options.Workers = None,
+    device: options.Device = None,
+    share_device: options.ShareDevice = None,
+    launcher: options.LauncherName = None,
+    elastic: options.Elastic = None,
+    max_failures: options.MaxFailures = None,
+    wait: options.Wait = None,
+    data: options.Data = None,
+    output_dir: options.OutputDir = Path("runs"),
+    storage: options.Storage = None,
+    batch: options.Batch = None,
+    metrics_port: options.MetricsPort = None,
+    metrics_host: options.MetricsHost = None,
     measure: Annotated[bool, typer.Option("--measure", help="Measure, too: a minute in which the machine is busy.")] = False,
     timeout: Annotated[
         float | None, typer.Option("--timeout", help="Seconds that a check may take; default: 60, and 600 to measure.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print all findings as JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print all findings as JSON.")] = False,
 ) -> None:
     """Look at what stands in the way of a run, here and on its cluster: exit code 1 if anything does, with what mends it."""
     given = locals()
@@ -52,17 +51,16 @@ def doctor(
     if timeout is not None and not 0 < timeout < 1e6:
         raise UsageError(f"--timeout {timeout:g}: must be seconds, as in --timeout 60")
     names = [word for word in words or [] if "=" not in word]
-    settings = [f"{key}={given[name]}" for name, key in KEYS.items() if given[name] is not None]
-    settings += [word for word in words or [] if "=" in word]
+    settings = options.as_overrides({**given, "overrides": [word for word in words or [] if "=" in word]})
     checks = chosen(names)
     asked = Asked(_config(preset, settings), output_dir.absolute(), measure or bool(names))
     found, left = [], list[str]()
     for check, finding in _look(checks, asked, timeout, left):
         found.append({"check": check, **asdict(finding)})
-        if not as_json:
+        if not json:
             print(_line(check, max(map(len, checks)), finding), flush=True)
     troubles = sum(bool(each["trouble"]) for each in found)
-    print(to_json(found, indent=2) if as_json else _ending(troubles, left))
+    print(to_json(found, indent=2) if json else _ending(troubles, left))
     sys.exit(1 if troubles else 0)
 
 

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +10,10 @@ from pathlib import Path
 from dist_alexnet.config import Config
 from dist_alexnet.doctor.checks import Asked, Finding, in_words
 from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.runs.scratch import scratch
 
 SYNC_BYTES = 2**20
+SCRATCH = ".doctor-"  # folders of a check
 
 
 def storage(asked: Asked) -> Iterator[Finding]:
@@ -54,8 +55,8 @@ def _need(config: Config) -> int:
 
 def _use(folder: Path) -> float:
     """Do there what a run does; seconds that it takes to have a MiB on the disk (OSError: it cannot be done)."""
-    with tempfile.TemporaryDirectory(prefix=".doctor-", dir=folder) as inside:
-        part, whole, content = Path(inside, "unfinished"), Path(inside, "whole"), os.urandom(SYNC_BYTES)
+    with scratch(SCRATCH, folder) as inside:
+        part, whole, content = inside / "unfinished", inside / "whole", os.urandom(SYNC_BYTES)
         with part.open("wb") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             began = time.perf_counter()

@@ -14,7 +14,7 @@ from dist_alexnet.checkpoints.files import list_checkpoints
 from dist_alexnet.checkpoints.resume import changes, check_resume, config_of_checkpoint, config_of_run, other_images
 from dist_alexnet.checkpoints.where_to_resume import where_to_resume
 from dist_alexnet.config import Config, UsageError
-from dist_alexnet.data.images import check_there, passed_over
+from dist_alexnet.data.images import ImageSet, check_there, passed_over
 from dist_alexnet.json_text import to_json
 from dist_alexnet.launch.launcher import Launcher
 from dist_alexnet.launch.settle import (
@@ -103,12 +103,7 @@ def prepare(request: Request, tell: Callable[[str], None] = lambda line: None) -
     launcher.check()
     ranks = wait_for_room(config, config.launch.wait_s, tell)
     data, train, val = open_sets(config, request.output_dir, tell=tell)
-    batch = config.train.global_batch
-    if len(train) < batch:
-        raise UsageError(f"{data} has {len(train)} training images, fewer than one batch of {batch}; type -b {len(train)} or less")
-    config = settle_classes(config, train, data)
-    if config.data.path is not None:
-        config = replace(config, data=replace(config.data, path=str(data)))  # for whoever resumes or evaluates it from elsewhere
+    config = _with_data(config, data, train)
     if checkpoint:
         check_resume(config, checkpoint, train)
         notes += [f"not as in {checkpoint.name}: {change}" for change in [*changes(config, checkpoint), *other_images(checkpoint, train)]]
@@ -119,6 +114,17 @@ def prepare(request: Request, tell: Callable[[str], None] = lambda line: None) -
     counts, unread = (len(train), len(val)), passed_over(train, val)
     layout = lay_out(with_ranks(config, ranks))
     return Prepared(Job(config, directory, data, checkpoint), launcher, ranks, layout, source, *counts, unread, notes, lock, fresh)
+
+
+def _with_data(config: Config, data: Path, train: ImageSet) -> Config:
+    """With what the images say."""
+    batch = config.train.global_batch
+    if len(train) < batch:
+        raise UsageError(f"{data} has {len(train)} training images, fewer than one batch of {batch}; type -b {len(train)} or less")
+    config = settle_classes(config, train, data)
+    if config.data.path is None:
+        return config
+    return replace(config, data=replace(config.data, path=str(data)))  # for whoever resumes or evaluates it from elsewhere
 
 
 def check_for_elsewhere(request: Request, folder: Path | None) -> bool:

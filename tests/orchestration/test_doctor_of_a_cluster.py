@@ -46,7 +46,8 @@ def _wait_for(address: str) -> None:
 @pytest.mark.slow
 def test_every_node_and_every_pair_of_nodes(cluster: str, tmp_path: Path) -> None:
     """Each writes to the run folder; each reaches the other; the token is in nothing that is printed."""
-    typed = ["doctor", "ray", "nodes", "network", "--gpus", "3", "--device", "cpu", "--output-dir", str(tmp_path), "--json"]
+    typed = ["doctor", "ray", "nodes", "network", "request", "--launcher", "ray", "--strategy", "ddp", "--elastic", "3:4"]
+    typed += ["--device", "cpu", "--output-dir", str(tmp_path), "--json"]
     command = [sys.executable, "-m", "dist_alexnet", *typed]
     for _ in range(4):  # the second node takes a while to join
         done = subprocess.run(command, env={**os.environ, "RAY_ADDRESS": cluster}, capture_output=True, text=True, timeout=200)
@@ -57,6 +58,7 @@ def test_every_node_and_every_pair_of_nodes(cluster: str, tmp_path: Path) -> Non
     assert (done.returncode, done.stderr) == (0, ""), found
     assert f"the cluster at {cluster} answers; it asks for a token" in said
     assert "it has room for 3 rank(s) on cpu" in said
+    assert "ddp (data=3) on 3 cpu rank(s), by the launcher ray" in said, "as train would: fewer than it may have"
     nodes = sorted(line.partition(": ")[2] for line in said if "the same versions" in line)
     assert nodes == ["1 CPU, 0 GPU, the same versions as here", "2 CPU, 0 GPU, the same versions as here"]
     assert len([line for line in said if line.endswith(f" writes to {tmp_path}")]) == 2

@@ -161,3 +161,29 @@ def test_how_a_job_ended(status: str, driver_exit_code: int | None, code: int, s
     )
     assert exit_code(info) == code
     assert ending(info).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        (
+            "dist-alexnet train --hub-token hush hub.password='hu sh' --gpus 2",
+            "dist-alexnet train --hub-token *** hub.password=*** --gpus 2",
+        ),
+        ("echo 'two  words' && dist-alexnet train", "echo 'two  words' && dist-alexnet train"),
+        ("curl -H 'Authorization: Bearer hush' x", "curl -H Authorization: *** x"),
+        ("echo it's token=hush", "echo it's token=***"),
+    ],
+)
+def test_a_secret_is_not_shown_and_all_else_is_as_it_was_typed(typed: str, kept: str, address: str) -> None:
+    from ray.dashboard.modules.job.pydantic_models import JobDetails
+
+    from cluster.jobs.follow import ending
+    from cluster.jobs.shown import as_dict, details, line
+
+    metadata = {"who": "me", "api_key": "hush"}
+    info = JobDetails(type="SUBMISSION", status="FAILED", entrypoint=typed, message="refused: token=hush", metadata=metadata)
+    assert as_dict(info)["entrypoint"] == kept
+    assert line(info).endswith(kept)
+    for shown in (json.dumps(as_dict(info)), *details(info), ending(info)):
+        assert "hush" not in shown

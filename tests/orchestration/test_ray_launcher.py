@@ -120,6 +120,19 @@ def test_a_failing_rank_is_named_and_ends_the_run(launcher, tmp_path, capfd, how
     assert capfd.readouterr() == ("", "")
 
 
+def test_what_a_rank_refuses_while_it_is_set_up_is_said_as_it_is_and_not_tried_again(cluster):
+    """As Ray wraps it. The whole way is tests/orchestration/test_nodes.py's, with a wrong launch.interface."""
+    from ray.exceptions import RayTaskError
+    from ray.train import ControllerError
+
+    from cluster.fit import _explain
+
+    refused = RayTaskError("_set_environment", "Traceback ...", UsageError("launch.interface=ib7: no such thing; type lo"))
+    failed = _explain(ControllerError(refused.as_instanceof_cause()))
+    assert (str(failed), failed.again) == ("launch.interface=ib7: no such thing; type lo", False)
+    assert _explain(ControllerError(ValueError("no"))).again
+
+
 def test_kill_ends_ranks_that_wait_for_each_other(launcher, tmp_path):
     thread, errors = launch(launcher, partial(fail_in_rank_1, sleep, tmp_path), tmp_path)
     wait_for((tmp_path / "started_1").stat)

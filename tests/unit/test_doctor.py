@@ -122,6 +122,28 @@ def test_what_the_run_that_is_meant_would_meet(
     assert message in found[typed[0]][-1][1]
 
 
+def test_a_run_that_may_begin_smaller_or_wait_is_taken_as_train_would(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its options are those of train. What a check that was killed has left on the storage is swept."""
+    from dist_alexnet.doctor.checks import Asked
+    from dist_alexnet.doctor.request import request
+    from dist_alexnet.doctor.storage import storage
+    from dist_alexnet.resolve import resolve
+
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    typed = ["strategy.name=ddp", "launch.name=ray", "launch.device=cpu", "launch.workers=2", "launch.wait_s=60"]
+    asked = Asked(resolve({}, typed), tmp_path)
+    assert ", for which train waits up to 60 s: no Ray cluster answers at 127.0.0.1:1" in next(iter(request(asked))).what
+    left = tmp_path / ".doctor-killed"
+    left.mkdir()
+    (left / ".owner").touch()
+    assert [finding.trouble for finding in storage(asked)] == ["", ""]
+    assert not list(tmp_path.iterdir())
+    code, _, err = call(["doctor", "request", "--elastic", "3:2", "--wait", "1", "--max-failures", "1"], capsys, monkeypatch)
+    assert (code, "--elastic 3:2: needs the fewest and the most ranks" in err) == (2, True)
+
+
 def test_wrong_use(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     for typed, message in (("dta", "did you mean 'data'?"), ("train.lrr=1", "Did you mean: 'lr'"), ("--timeout=0", "must be seconds")):
         code, _, err = call(["doctor", typed], capsys, monkeypatch)

@@ -20,7 +20,6 @@ WORDS = {"*": "string"}
 POD = {
     "metadata": {"annotations": WORDS},
     "spec": {
-        "terminationGracePeriodSeconds": "integer",
         "containers": [
             {
                 "name": "string",

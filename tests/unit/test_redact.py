@@ -49,11 +49,29 @@ def test_texts_and_trees(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUB_TOKEN", SECRET)
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "/home/me/token")
     assert without_secrets(f"403 for Bearer {SECRET} at /home/me/token") == "403 for Bearer *** at /home/me/token"
-    assert without_secrets("{'password': 'a b', \"token\": \"c\"}") == "{'password': '*** b', \"token\": \"***\"}"
+    for text, kept in (
+        ("{'password': 'a b', \"token\": \"c\"}", "{'password': '***', \"token\": \"***\"}"),
+        ("API_KEY = 'abc def' # mine", "API_KEY = '***' # mine"),
+        (r'token: "a\" b" c', 'token: "***" c'),
+        ("token='a b\nc", "token='***'\nc"),
+        (
+            '{"password": 1234, "tokens": ["a", "b"], "secrets": {"c": 1}, "d": 2}',
+            '{"password": ***, "tokens": ***, "secrets": ***, "d": 2}',
+        ),
+        ("Authorization: Bearer abc, Host: x", "Authorization: ***, Host: x"),
+        ("{'x-ray-authorization': 'Bearer abc'}", "{'x-ray-authorization': '***'}"),
+        ("401 for Bearer abc1.d-e== at x; Bearer tokens are wanted", "401 for Bearer *** at x; Bearer tokens are wanted"),
+    ):
+        assert without_secrets(text) == kept
+        assert without_secrets(kept) == kept
     tree = {"a": {"access_token": "x", "lr": 1.0, "token": None}, "b": ["s3://u:p@h/x", f"x{SECRET}"]}
     told = tree_without_secrets(tree)
     assert told == {"a": {"access_token": "***", "lr": 1.0, "token": None}, "b": ["s3://***@h/x", "x***"]}
     assert list(hidden(told)) == ["a.access_token", "b", "b"]
+    told = tree_without_secrets(
+        {"password": 1234, "tokens": ["a"], "credentials": {"user": "x"}, "use_token": True, "Authorization": "Bearer x"}
+    )
+    assert told == {"password": "***", "tokens": "***", "credentials": "***", "use_token": True, "Authorization": "***"}
 
 
 def test_everything_that_a_run_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
