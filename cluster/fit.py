@@ -14,7 +14,7 @@ from cluster import session
 from cluster.apart import Say, fail_when_one_ends
 from cluster.placement import Node, place, rooms_beside_others
 from dist_alexnet.launch.launcher import Outlook
-from dist_alexnet.runs.failure import TrainingFailed
+from dist_alexnet.runs.failure import RoomTaken, TrainingFailed
 
 NODE_ID = "ray.io/node-id"  # the label that Ray gives each node
 LOOK_S = 2.0  # between two looks at the cluster
@@ -65,7 +65,7 @@ class Fit:
         deadline = time.monotonic() + FREE_WAIT_S
         while len(placed := place(session.answering(session.nodes_here()), self.ranks, self.per_rank, self.together)) < self.ranks:
             if time.monotonic() > deadline:
-                raise TrainingFailed(f"the Ray cluster at {self.address} has room for {len(placed)} of {self.ranks} ranks now")
+                raise RoomTaken(f"the Ray cluster at {self.address} has room for {len(placed)} of {self.ranks} ranks now; type --wait 600")
             time.sleep(FREE_LOOK_S)
         threading.Thread(target=self._look_out, args=(say, placed), daemon=True).start()
         return placed
@@ -75,7 +75,7 @@ class Fit:
         while True:
             time.sleep(LOOK_S)
             try:
-                nodes = session.nodes_here()
+                nodes = session.answering(session.nodes_here())
             except Exception:  # the head node does not answer now
                 logging.getLogger(__name__).exception("cannot look at the cluster")
                 continue

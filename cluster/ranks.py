@@ -4,6 +4,7 @@ Unlike Ray's TorchConfig it leaves the process group to the rank. So ranks are t
 not import torch (2 to 3 s on two cores), and a failed run does not wait for Ray to destroy the group of ranks that are gone.
 """
 
+import errno
 import os
 import pickle
 import signal
@@ -76,8 +77,15 @@ def run_rank(function: bytes, kill_request: Path, own: bool, metrics: Path, want
     del store  # which has served the others until here
 
 
+def _over(kill_request: Path) -> bool:
+    try:
+        return kill_request.exists() or not kill_request.parent.exists()
+    except OSError as error:  # a file server that does not answer now, or that says so of a folder that was deleted
+        return error.errno == errno.ESTALE
+
+
 def _die_when_asked(kill_request: Path) -> None:
-    while kill_request.parent.exists() and not kill_request.exists():
+    while not _over(kill_request):
         time.sleep(POLL_S)
     os.kill(os.getpid(), signal.SIGKILL)
 

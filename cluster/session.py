@@ -95,6 +95,8 @@ def nodes(address: str) -> list[Node]:
 
     try:
         return answering(nodes_here())
+    except Exception as error:  # of many kinds: the head node has gone in the meantime
+        raise UsageError(f"the Ray cluster at {address} has stopped answering: {_reason(error)}") from error
     finally:
         ray.shutdown()
 

@@ -194,7 +194,9 @@ class TrainConfig:
     log_every: int = 20  # steps between two lines of metrics.jsonl
     validate_every: float = 1.0  # epochs between two passes over the validation set; 0: only at the end
     checkpoint_every: int = 0  # steps between two checkpoints; 0: at each validation
+    checkpoint_async: bool = True  # written while the next steps are taken; false: before them, and in less memory
     keep_checkpoints: int = 3  # newest checkpoints kept; 0: all
+    keep_best: bool = False  # keep the checkpoint with the lowest top-1 validation error besides, and write one for each that is the lowest
 
     def __post_init__(self) -> None:
         check_positive("train", self, "global_batch", "accumulation", "epochs", "lr", "log_every", "bias_lr_factor")

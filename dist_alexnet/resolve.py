@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from dist_alexnet import registry
 from dist_alexnet.config import Config, UsageError
+from dist_alexnet.redact import tree_without_secrets
 from dist_alexnet.settings.idle import check_idle
 from dist_alexnet.settings.typed import typed
 from dist_alexnet.settings.yaml_text import Plain
@@ -79,9 +80,16 @@ def parse_options(owner: str, schema: type, options: Mapping[str, Any], section:
     return _build(schema, content, lambda error: f"{section} of {owner}: {str(error).splitlines()[0]} (its options: {known})")
 
 
-def to_yaml(config: Config, ascii_only: bool = False) -> str:
-    """The whole configuration, as it goes to `config.yaml`; `-c` reads it back. `ascii_only`: other letters as escapes."""
-    return yaml.dump(asdict(config), Dumper=_Dumper, sort_keys=False, allow_unicode=not ascii_only)
+def to_yaml(config: Config, ascii_only: bool = False, secrets: bool = True) -> str:
+    """The whole configuration; `-c` reads it back.
+
+    Args:
+        config: resolved.
+        ascii_only: other letters as escapes.
+        secrets: with them; False for what goes to `config.yaml`.
+    """
+    content = asdict(config) if secrets else tree_without_secrets(asdict(config))
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=not ascii_only)
 
 
 def _tree(override: str) -> dict[str, Any]:
@@ -109,7 +117,7 @@ def _build(schema: type, content: Mapping[str, Any], explain: Callable[[OmegaCon
     try:
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), _native(content)))
     except OmegaConfBaseException as error:
-        raise UsageError(explain(error)) from None
+        raise UsageError(" ".join(explain(error).split())) from None  # a name may hold line breaks
 
 
 def _keys(section: str, settings: Mapping[str, Any]) -> Iterator[str]:

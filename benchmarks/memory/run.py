@@ -1,7 +1,7 @@
 """How much of a machine's memory does a rank on the CPU take, and does `explain` say so?
 
-Trains the full network for a few steps under each case, with a validation and a checkpoint at the end, and compares the most that a rank
-held (summary.json) with what `explain` says to reserve.
+Trains the full network for a few steps under each case, with a checkpoint after each and a validation at the end, and compares the most
+that a rank held (summary.json) with what `explain` says to reserve.
 
     python -m benchmarks.memory.run --out benchmarks/memory/results/NAME.json
 """
@@ -32,7 +32,9 @@ def measure(case: tuple[str, int, int], folder: Path) -> dict[str, Any]:
     settings = ["-c", "alexnet_2012", "--strategy", strategy, "--gpus", str(ranks), "-b", str(batch), "--device", "cpu"]
     plan = json.loads(_dist_alexnet("explain", *settings, "model.classes=20", "--json", folder=folder))
     name = f"{strategy}-{ranks}-{batch}"
-    _dist_alexnet("train", *settings, *DATA, "--launcher", "local", "--max-steps", "4", "--name", name, folder=folder)
+    _dist_alexnet(
+        "train", *settings, *DATA, "--launcher", "local", "--max-steps", "4", "train.checkpoint_every=1", "--name", name, folder=folder
+    )
     took = json.loads((folder / "runs" / name / "summary.json").read_text())["peak_memory_bytes"]
     said = max((group["resident"] for group in plan["groups"]), key=lambda resident: resident["total"])
     in_mib = {part: round(size / MIB) for part, size in said.items()}

@@ -163,7 +163,7 @@ SINGLE: Sequence[tuple[str, Sequence[Panel]]] = (
             Panel(
                 "Share of the time",
                 "percentunit",
-                [(rate(f"{name}_seconds_total"), f"{NAMED} {name}") for name in ("checkpoint", "validation")],
+                [(rate(f"{name}_seconds_total"), f"{NAMED} {name}") for name in ("checkpoint_blocked", "validation")],
                 "Seconds per second that are no training.",
             ),
         ),

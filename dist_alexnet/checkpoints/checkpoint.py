@@ -6,28 +6,21 @@
         state.json                        where the run stands, and the checksums of the other files
 
 Each file has one writer, so that ranks on several nodes may share a folder of any kind: the first rank writes the weights, the last one
-the states of the update rule, today the momentum. They get what other ranks keep tensor by tensor, and write it as it comes. All of it
-under a temporary name, which is changed when everything is on disk, so that a run can be killed at any instant. No pickle in either
-direction.
+the states of the update rule, today the momentum. They get what other ranks keep tensor by tensor. When which of it is written is said in
+`saves.py`. No pickle in either direction.
 """
 
-import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from dist_alexnet.checkpoints.canonical import canonical_tensors, holders, rows_kept
-from dist_alexnet.checkpoints.files import TEMPORARY, folder_name, list_checkpoints
-from dist_alexnet.checkpoints.state import STATE_FILE, TrainingState, write_state
-from dist_alexnet.checkpoints.tensor_file import TensorFile
-from dist_alexnet.checkpoints.tensor_headers import Piece, full_name, read_pieces, state_file
+from dist_alexnet.checkpoints.tensor_file import Rows, Shapes
+from dist_alexnet.checkpoints.tensor_headers import Piece, full_name, read_pieces
 from dist_alexnet.config import UsageError
 from dist_alexnet.model.layers import buffer_shapes, parameter_shapes
 from dist_alexnet.model.network import Network
@@ -37,32 +30,38 @@ from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.telemetry.clock import Clock
 from dist_alexnet.update.optimizer import VelocitySGD
 
-SHA256_BYTES = 32
+
+def written_here(strategy: Strategy, optimizer: VelocitySGD) -> dict[str, Shapes]:
+    """The files that this rank writes: state of the update rule, or "" for the network itself -> its tensors by their full names."""
+    return {
+        kind: {full_name(kind, name): shape for name, shape in shapes.items()}
+        for kind, shapes in _shapes(strategy, optimizer).items()
+        if _writer(strategy, kind) == strategy.world.rank
+    }
 
 
-def save(folder: Path, strategy: Strategy, network: Network, optimizer: VelocitySGD, state: TrainingState, keep: int = 0) -> Path:
-    """Write `folder/step-NNNNNNNN`; every rank calls it. Keeps the newest `keep` checkpoints (0: all) and returns the new one."""
-    target = folder / folder_name(state.step)
-    temporary = folder / (TEMPORARY + target.name)
-    first = strategy.world.rank == 0
-    if first:
-        folder.mkdir(exist_ok=True)  # and not the run folder, which somebody may just be deleting
-        for leftover in folder.glob(TEMPORARY + "*"):  # of a run that was killed
-            shutil.rmtree(leftover)
-    dist.barrier()
-    checksums = _write_tensors(temporary, strategy, network, optimizer)
-    if first:
-        write_state(temporary, replace(state, files=checksums))
-        _flush(temporary / STATE_FILE, *(path.parent for path in temporary.rglob("*.safetensors")))
-        doomed = [_set_aside(target)] if target.exists() else []  # the same step once more, after a resume
-        temporary.rename(target)
-        _flush(folder)
-        others = [path for path in list_checkpoints(folder) if path != target]
-        doomed += [_set_aside(old) for old in (others[: max(len(others) + 1 - keep, 0)] if keep else ())]
-        for old in doomed:
-            shutil.rmtree(old)
-    dist.barrier()
-    return target
+def collect(files: Mapping[str, Rows], strategy: Strategy, network: Network, optimizer: VelocitySGD) -> None:
+    """Fill the files of `written_here` with what this rank and the others keep; every rank calls it."""
+    rank, world = strategy.world.rank, strategy.world
+    channel = Channel(None, rank, world.world_size, Traffic(), Clock(world.device))  # not counted as a part of any step
+    tensors, shapes, states = canonical_tensors(strategy, network, optimizer), _shapes(strategy, optimizer), list(optimizer.buffers())
+    together = [["", *states[:1]], *([state] for state in states[1:])]  # a rank sends a writer one tensor at a time
+    for name, shape in shapes[""].items():
+        for kinds in together:
+            sends: dict[int, Tensor] = {}
+            receives: dict[int, Tensor] = {}
+            written: list[tuple[Rows, Tensor]] = []
+            for kind in (kind for kind in kinds if name in shapes[kind]):
+                writer, full = _writer(strategy, kind), full_name(kind, name)
+                for holder, rows in holders(strategy, full, writer):
+                    if holder == rank and writer != rank:
+                        sends[writer] = tensors[full].contiguous()
+                    elif writer == rank:
+                        there = torch.empty((rows.stop - rows.start, *shape[1:]), dtype=network.dtype, device=world.device)
+                        written.append((files[kind], tensors[full] if holder == rank else receives.setdefault(holder, there)))
+            channel.swap(name, "forward", sends, receives)
+            for file, part in written:
+                file.write(part)
 
 
 def load_tensors(checkpoint: Path, strategy: Strategy, network: Network, optimizer: VelocitySGD | None) -> None:
@@ -78,54 +77,14 @@ def load_tensors(checkpoint: Path, strategy: Strategy, network: Network, optimiz
                 _copy_rows(name, piece, rows_kept(strategy, name), tensor)
 
 
-def _write_tensors(folder: Path, strategy: Strategy, network: Network, optimizer: VelocitySGD) -> dict[str, str]:
-    """Write all files; returns, on the first rank, their checksums."""
-    rank, last = strategy.world.rank, strategy.world.world_size - 1
-    channel = Channel(None, rank, last + 1, Traffic(), Clock(strategy.world.device))  # not counted as a part of any step
-    tensors, trained, states = canonical_tensors(strategy, network, optimizer), parameter_shapes(strategy.layers), list(optimizer.buffers())
-    shapes = {"": trained | buffer_shapes(strategy.layers), **dict.fromkeys(states, trained)}  # of the network, and of each state
-    writers = {"": 0, **dict.fromkeys(states, last)}
-    files = {
-        kind: TensorFile(folder / state_file(kind), {full_name(kind, name): shape for name, shape in shapes[kind].items()}, network.dtype)
-        for kind, writer in writers.items()
-        if writer == rank
-    }
-    together = [["", *states[:1]], *([state] for state in states[1:])]  # a rank sends a writer one tensor at a time
-    for name, shape in shapes[""].items():
-        for kinds in together:
-            sends: dict[int, Tensor] = {}
-            receives: dict[int, Tensor] = {}
-            written: list[tuple[TensorFile, Tensor]] = []
-            for kind in (kind for kind in kinds if name in shapes[kind]):
-                writer, full = writers[kind], full_name(kind, name)
-                for holder, rows in holders(strategy, full, writer):
-                    if holder == rank and writer != rank:
-                        sends[writer] = tensors[full].contiguous()
-                    elif writer == rank:
-                        there = torch.empty((rows.stop - rows.start, *shape[1:]), dtype=network.dtype, device=strategy.world.device)
-                        written.append((files[kind], tensors[full] if holder == rank else receives.setdefault(holder, there)))
-            channel.swap(name, "forward", sends, receives)
-            for file, part in written:
-                file.write(part)
-    own = {state_file(kind): file.close() for kind, file in files.items()}
-    return _tell_first(own, list(map(state_file, states)), channel, strategy.world.device)
+def _shapes(strategy: Strategy, optimizer: VelocitySGD) -> dict[str, Shapes]:
+    """Of the tensors of the network, under "", and of each state of the update rule; by their names in the network."""
+    trained = parameter_shapes(strategy.layers)
+    return {"": trained | buffer_shapes(strategy.layers), **dict.fromkeys(optimizer.buffers(), trained)}
 
 
-def _tell_first(own: dict[str, str], of_last: list[str], channel: Channel, device: torch.device) -> dict[str, str]:
-    """Checksums of all files on the first rank, of its own on any other; the last rank has written those of `of_last`."""
-    sender = channel.size - 1
-    if sender == 0 or not of_last:
-        return own
-    digests = b"".join(bytes.fromhex(own.get(file, "00" * SHA256_BYTES)) for file in of_last)
-    message = torch.tensor(list(digests), dtype=torch.uint8, device=device)
-    channel.swap(
-        "checksum",
-        "forward",
-        {0: message} if channel.rank == sender else {},
-        {sender: message} if channel.rank == 0 else {},
-    )
-    told = (bytes(part.tolist()).hex() for part in message.view(-1, SHA256_BYTES))
-    return {**own, **dict(zip(of_last, told, strict=True))}
+def _writer(strategy: Strategy, kind: str) -> int:
+    return strategy.world.world_size - 1 if kind else 0
 
 
 def _copy_rows(name: str, piece: Piece, rows: slice, tensor: Tensor) -> None:
@@ -144,16 +103,3 @@ def _reading(checkpoint: Path) -> Iterator[None]:
         yield
     except (OSError, KeyError, SafetensorError, UsageError) as error:
         raise UsageError(f"checkpoint {checkpoint} is not there any more, or not whole ({error}); type another one") from None
-
-
-def _set_aside(checkpoint: Path) -> Path:
-    """Take its name from a checkpoint that is to be deleted, so that a kill in between does not leave half of one under it."""
-    return checkpoint.rename(checkpoint.with_name(f"{TEMPORARY}old-{checkpoint.name}"))
-
-
-def _flush(*paths: Path) -> None:
-    """Have the system write files or folders to disk."""
-    for path in paths:
-        descriptor = os.open(path, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)

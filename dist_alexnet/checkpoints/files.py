@@ -2,11 +2,14 @@
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from dist_alexnet.checkpoints.state import STATE_FILE, Damaged, read_state
 from dist_alexnet.config import UsageError
+
+Kind = TypeVar("Kind")
 
 TEMPORARY = ".unfinished-"
 READABLE = "type a run folder or checkpoint that you can read"
@@ -32,8 +35,28 @@ def list_checkpoints(folder: Path) -> list[Path]:
         raise UsageError(f"cannot look for checkpoints in {folder}: {error.strerror}; {READABLE}") from None
 
 
-def find_checkpoint(path: Path) -> Path:
-    """The checkpoint that a person means by a checkpoint folder, a run folder or a `checkpoints/` folder: the newest in there.
+def best_checkpoint(checkpoints: Sequence[Path]) -> Path | None:
+    """The one whose own weights had the lowest top-1 error in a validation, the last of equals; None: of none is that known."""
+    return lowest(checkpoints, error_of)
+
+
+def lowest(checkpoints: Sequence[Kind], error: Callable[[Kind], float | None]) -> Kind | None:
+    """The one with the lowest error, the last of equals; None: of none is it known."""
+    known = [(value, checkpoint) for checkpoint in checkpoints if (value := error(checkpoint)) is not None]
+    least = min((value for value, _ in known), default=None)
+    return next((checkpoint for value, checkpoint in reversed(known) if value == least), None)
+
+
+def error_of(checkpoint: Path) -> float | None:
+    """Top-1 error of its own weights; None: it is not known."""
+    try:
+        return read_state(checkpoint).own_error
+    except UsageError:
+        return None
+
+
+def find_checkpoint(path: Path, best: bool = False) -> Path:
+    """The checkpoint that a person means by a checkpoint folder, a run folder or a `checkpoints/` folder: the newest in there, or the best.
 
     Raises:
         UsageError: there is none, or it cannot be looked into.
@@ -44,10 +67,16 @@ def find_checkpoint(path: Path) -> Path:
                 return path
             for folder in (path / "checkpoints", path):
                 if found := list_checkpoints(folder):
-                    return found[-1]
+                    return _best(found) if best else found[-1]
     except OSError as error:
         raise UsageError(f"cannot look for checkpoints in {path}: {error.strerror}; {READABLE}") from None
     raise UsageError(f"no complete checkpoint in {path}; give a checkpoint (.../checkpoints/step-...) or a run folder")
+
+
+def _best(found: Sequence[Path]) -> Path:
+    if chosen := best_checkpoint(found):
+        return chosen
+    raise UsageError(f"no checkpoint in {found[-1].parent} was validated when it was written; leave --best out for the newest")
 
 
 def check_files(checkpoint: Path, without: Collection[str] = ()) -> None:
@@ -63,6 +92,8 @@ def check_files(checkpoint: Path, without: Collection[str] = ()) -> None:
     for name, expected in read_state(checkpoint).files.items():
         if name in without:
             continue
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise Damaged(f"{checkpoint / STATE_FILE} names a file outside of the checkpoint, {name!r}")
         try:
             with (checkpoint / name).open("rb") as stream:
                 found = hashlib.file_digest(stream, "sha256").hexdigest()

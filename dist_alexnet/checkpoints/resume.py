@@ -13,6 +13,7 @@ from dist_alexnet.data.images import ImageSet
 from dist_alexnet.data.load.crops import Crops
 from dist_alexnet.model.layers import buffer_shapes, parameter_shapes
 from dist_alexnet.model.networks.alexnet import describe
+from dist_alexnet.redact import tree_without_secrets
 from dist_alexnet.resolve import resolve
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.settings.presets import read_preset
@@ -67,7 +68,7 @@ def check_usable(checkpoint: Path, momentum: bool = True) -> None:
 
 def changes(config: Config, checkpoint: Path) -> list[str]:
     """How the settings of a run differ from those that a checkpoint was written under, a line each; but for what the machine decides."""
-    defaults, now = dict(_flat(asdict(Config()))), dict(_flat(asdict(config)))
+    defaults, now = dict(_flat(asdict(Config()))), dict(_flat(tree_without_secrets(asdict(config))))
     then = dict(_flat(read_state(checkpoint).config))
     own = {f"{section}.{key}" for section, keys in OF_THE_MACHINE.items() for key in keys}
     return [

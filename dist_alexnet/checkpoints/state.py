@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.sealed import checksum, seal
 from dist_alexnet.json_text import to_json
+from dist_alexnet.redact import tree_without_secrets
 
 STATE_FILE = "state.json"
 FORMAT = 2  # 1: each rank's rows in a file of its own, without checksums
@@ -38,6 +39,11 @@ class TrainingState:
     files: Mapping[str, str] = field(default_factory=dict)  # with tensors: path in the checkpoint -> SHA-256; format 1 has none
 
     @property
+    def own_error(self) -> float | None:
+        """Top-1 error of these very weights; None: the newest validation was of earlier ones, or there was none."""
+        return self.validation["top1_error"] if self.validation and self.validated_at == self.position else None
+
+    @property
     def written_by(self) -> str:
         """The program that wrote it, in words."""
         return f"dist-alexnet {self.versions.get('dist-alexnet', 'of an unknown version')}"
@@ -59,7 +65,8 @@ _VALIDATION = {"top1_error": _NUMBER, "top5_error": _NUMBER, "loss": _NUMBER_OR_
 
 def write_state(checkpoint: Path, state: TrainingState) -> None:
     """Write state.json, with a checksum of its own."""
-    (checkpoint / STATE_FILE).write_text(to_json(seal(asdict(state)), indent=1))
+    content = asdict(replace(state, config=tree_without_secrets(state.config)))
+    (checkpoint / STATE_FILE).write_text(to_json(seal(content), indent=1))
 
 
 def read_state(checkpoint: Path) -> TrainingState:
@@ -83,6 +90,15 @@ def read_state(checkpoint: Path) -> TrainingState:
     if misfit := _misfit("", content, shape | ({"files": {}} if content["format"] > 1 else {})):
         raise Damaged(f"checkpoint {checkpoint} has no readable {STATE_FILE} ({misfit})")
     return TrainingState(**{each.name: content[each.name] for each in fields(TrainingState) if each.name in content})
+
+
+def own_error(text: bytes) -> float | None:
+    """`TrainingState.own_error` of a state.json that lies elsewhere; None, too, if it is none."""
+    try:
+        content = json.loads(text)
+        return float(content["validation"]["top1_error"]) if content["validated_at"] == content["position"] else None
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
 
 
 def _check_format(checkpoint: Path, content: dict[str, Any]) -> None:

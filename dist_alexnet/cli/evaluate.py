@@ -47,6 +47,7 @@ def evaluate(
     views: Annotated[Views, typer.Option("--views", help="center: the centre crop. ten: corners, centre, and their mirror images.")] = (
         Views.center
     ),
+    best: Annotated[bool, typer.Option("--best", help="Of run folders the checkpoint with the lowest validation error.")] = False,
     data: options.Data = None,
     strategy: options.Strategy = "single",
     gpus: options.Workers = 1,
@@ -68,7 +69,7 @@ def evaluate(
     check_files({"--per-class": per_class, "--confusion": confusion})
     from dist_alexnet.evaluation.prepare import EvaluationRequest
 
-    request = EvaluationRequest(checkpoints, typed, {Views.center: 1, Views.ten: 10}[views], confusion is not None)
+    request = EvaluationRequest(checkpoints, typed, {Views.center: 1, Views.ten: 10}[views], confusion is not None, best)
     prepared, summary = _run(request)
     used = [str(path) for path in prepared.job.checkpoints]
     result: dict[str, Any] = {"checkpoints": used, "views": views.value, **summary["val"], "bad_image_names": summary["bad_images"]}

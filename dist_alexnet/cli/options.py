@@ -41,6 +41,9 @@ MetricsPort = Annotated[int | None, typer.Option("--metrics-port", help="Serve m
 MetricsHost = Annotated[
     str | None, typer.Option("--metrics-host", help="Serve them under this address of the machine; default: 127.0.0.1.")
 ]
+Storage = Annotated[
+    str | None, typer.Option("--storage", help="Copy checkpoints and records there, too: s3://BUCKET/PATH, gs://, hdfs://, file:///PATH.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout and nothing else there.")]
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="Any setting, as in train.lr=0.02; `config show` lists them.", metavar="[KEY=VALUE]...")
@@ -60,6 +63,7 @@ KEYS = {
     "epochs": "train.epochs",
     "max_steps": "train.max_steps",
     "seed": "train.seed",
+    "storage": "observers.storage.uri",
     "metrics_port": "observers.prometheus.port",
     "metrics_host": "observers.prometheus.host",
 }

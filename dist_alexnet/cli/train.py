@@ -27,8 +27,9 @@ def train(
     name: Annotated[str | None, typer.Option("--name", help="Of the run folder; default: strategy and time.")] = None,
     output_dir: options.OutputDir = Path("runs"),
     resume: Annotated[
-        str | None, typer.Option("--resume", help="auto (the newest checkpoint of --name), a checkpoint, or a run folder.")
+        str | None, typer.Option("--resume", help="auto (the newest checkpoint of --name), a checkpoint, a run folder, or its URI.")
     ] = None,
+    storage: options.Storage = None,
     batch: options.Batch = None,
     epochs: Annotated[float | None, typer.Option("--epochs", help="Passes over the training set.")] = None,
     max_steps: Annotated[int | None, typer.Option("--max-steps", help="Stop after this many optimizer steps.")] = None,

@@ -22,10 +22,11 @@ from dist_alexnet.runs.browse.folder import shown
 from dist_alexnet.runs.browse.well_formed import well_formed
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.records import RunStarted, Steps
+from dist_alexnet.settings.idle import SAVING
 from dist_alexnet.telemetry.clock import PHASES
 
 SECTIONS = ("model", "data", "train")  # of the configuration; what is left out of them is below
-BESIDE = {"train": ("epochs", "max_steps", "log_every", "validate_every", "checkpoint_every", "keep_checkpoints", "schedule")}
+BESIDE = {"train": ("epochs", "max_steps", "log_every", "validate_every", *SAVING, "schedule")}
 
 
 def compare_runs(folders: Sequence[Path]) -> Comparison:

@@ -19,6 +19,7 @@ from dist_alexnet.compare.result import Comparison
 from dist_alexnet.compare.results import Entry, results
 from dist_alexnet.config import UsageError
 from dist_alexnet.json_text import to_json
+from dist_alexnet.redact import tree_without_secrets
 from dist_alexnet.runs.browse.folder import shown
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.writable import remedy
@@ -72,7 +73,8 @@ def begin(prepared: Prepared, path: Path, resume: bool) -> None:
     Raises:
         UsageError: there is another one, or none to go on with.
     """
-    file, mine = path / REQUEST, {"asked": asdict(prepared.asked), "heats": _heats(prepared), "on": {**_machine(), "versions": versions()}}
+    file, on = path / REQUEST, {**_machine(), "versions": versions()}
+    mine = tree_without_secrets({"asked": asdict(prepared.asked), "heats": _heats(prepared), "on": on})
     with writing(path):
         if not file.exists():
             if resume:
@@ -137,7 +139,7 @@ def _setting(prepared: Prepared) -> dict[str, Any]:
     config = prepared.config
     return {
         "preset": prepared.asked.preset or PAPER,
-        "overrides": list(prepared.asked.overrides),
+        "overrides": tree_without_secrets(list(prepared.asked.overrides)),
         "data": shown(str(prepared.data)) if prepared.data else "drawn from the seed",
         "device": config.launch.device,
         "launcher": config.launch.name,

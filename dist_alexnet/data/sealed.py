@@ -33,7 +33,7 @@ def read_sealed(file: Path, version: int, remedy: str) -> dict[str, Any]:
         found, expected = content["format"], content.pop("sha256", None)
     except PermissionError as error:
         raise UsageError(f"{file}: {error.strerror}; a data set must be readable") from error
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"{file}: broken ({type(error).__name__}: {error}); {remedy}") from error
     if found != version:
         raise UsageError(f"{file}: format {found}, but this program reads format {version}; {remedy}")

@@ -69,14 +69,21 @@ def read_statistics(folder: Path) -> Statistics | None:
         return None
     remedy = f"type `dist-alexnet data stats {folder} --recompute --store`"
     content = read_sealed(folder / FILE, FORMAT, remedy)
-    file, checksum = folder / MEAN_IMAGE, content.pop("mean_image_sha256")
+    file, checksum = folder / MEAN_IMAGE, content.pop("mean_image_sha256", None)
     try:
         image = file.read_bytes()
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}; {remedy}") from error
     if hashlib.sha256(image).hexdigest() != checksum:
         raise UsageError(f"{file}: not what was written (its SHA-256 is another); {remedy}")
-    return Statistics(**content, mean_image=np.load(io.BytesIO(image)))
+    try:
+        found = Statistics(**content, mean_image=np.load(io.BytesIO(image)))
+        numbers = [np.array(each, np.float64).shape for each in (found.mean, found.stdevs, found.eigenvectors)]
+        if numbers != [(3,), (3,), (3, 3)] or not isinstance(found.images + found.left_out, int):
+            raise ValueError("a number is missing, or none")
+    except (ValueError, TypeError, OverflowError, EOFError) as error:  # whoever wrote it was not this program
+        raise UsageError(f"{folder / FILE}: broken ({' '.join(str(error).split())}); {remedy}") from None
+    return found
 
 
 class InFolder:

@@ -1,12 +1,20 @@
-"""Checks that are installed: entry points of the group `dist_alexnet.checks`, ours among them, each imported when its turn comes."""
+"""What a check is. Checks are entry points of the group `dist_alexnet.checks`, ours among them."""
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
 
-from dist_alexnet import registry
-from dist_alexnet.config import UsageError
-from dist_alexnet.machine.surroundings import check_folder, check_ranks, check_threads
-from dist_alexnet.telemetry.environment import versions
+from dist_alexnet.config import Config
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person wants to run, and what is to be looked at of it."""
+
+    config: Config  # resolved
+    output_dir: Path  # where run folders go; absolute
+    measure: bool = False  # checks that take a while, or keep the machine busy, are wanted, too
 
 
 @dataclass(frozen=True)
@@ -15,39 +23,19 @@ class Finding:
 
     what: str  # in words, with what was found
     trouble: str = ""  # one line: what stands in the way, and what to type instead; empty: nothing
+    numbers: Mapping[str, float] = field(default_factory=dict)  # what was found, for programs; the unit is in the name
 
 
-Check = Callable[[], Iterable[Finding]]  # what the entry point names; a UsageError that it raises is trouble, too
+Check = Callable[[Asked], Iterable[Finding]]  # what the entry point names; a UsageError that it raises is trouble, too
+Some = TypeVar("Some", bound=Check)
 
 
-def run_checks() -> Iterator[tuple[str, Finding]]:
-    """All findings, each with the name of its check, as they come; whatever a check raises is its last finding."""
-    for name in registry.names(registry.CHECKS):
-        try:
-            check: Check = registry.load_any(registry.CHECKS, name)
-            for finding in check():
-                yield name, finding
-        except UsageError as error:
-            yield name, Finding(name, str(error))
-        except Exception as error:  # somebody else's check: it must not cost the others
-            yield name, Finding(name, f"the check itself failed: {type(error).__name__}: {error}")
+def measures(check: Some) -> Some:
+    """Mark a check that takes a while: it runs with `--measure`, or where it is named."""
+    check.measures = True  # type: ignore[attr-defined]
+    return check
 
 
-def machine() -> Iterator[Finding]:
-    """What every process here needs that starts ranks."""
-    for what, look in (
-        ("working directory", check_folder),
-        ("threads that the environment asks for", check_threads),
-        ("open files, memory, temporary folder, shared memory and loopback", check_ranks),
-    ):
-        try:
-            look()
-            yield Finding(what)
-        except UsageError as error:
-            yield Finding(what, str(error))
-
-
-def libraries() -> Iterator[Finding]:
-    """What is installed."""
-    for name, version in versions().items():
-        yield Finding(f"{name} {version}")
+def in_words(size: float) -> str:
+    """Bytes, as people say them."""
+    return f"{size / 2**30:,.1f} GiB" if size >= 2**30 else f"{size / 2**20:,.0f} MiB"

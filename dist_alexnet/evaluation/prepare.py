@@ -28,6 +28,7 @@ class EvaluationRequest:
     overrides: Sequence[str]
     views: int = 1  # of each image
     confusion: bool = False  # count who is taken for whom
+    best: bool = False  # of a run folder its checkpoint with the lowest validation error, not the newest
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def prepare_evaluation(
     Raises:
         UsageError: it cannot be done as asked.
     """
-    checkpoints = tuple(find_checkpoint(checkpoint.absolute()) for checkpoint in request.checkpoints)
+    checkpoints = tuple(find_checkpoint(checkpoint.absolute(), request.best) for checkpoint in request.checkpoints)
     tell(f"{len(checkpoints)} checkpoint(s): loading PyTorch")  # which their strategies need to read their options
     for checkpoint in dict.fromkeys(checkpoints):
         check_usable(checkpoint, momentum=False)

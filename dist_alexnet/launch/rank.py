@@ -21,6 +21,7 @@ from dist_alexnet.machine.allocator import keep_freed_memory
 from dist_alexnet.machine.cores import share_of_cores
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import World
+from dist_alexnet.redact import without_secrets
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import RankFailure
 
@@ -86,8 +87,14 @@ def _log_to(directory: RunDirectory, rank: int, world_size: int) -> None:
     stream = directory.log(rank).open("a", buffering=1)
     os.dup2(stream.fileno(), 1)
     os.dup2(stream.fileno(), 2)
-    logging.basicConfig(
-        level=logging.INFO if rank == 0 else logging.WARNING,
-        format=f"%(asctime)s [rank {rank}/{world_size}] %(levelname)s %(name)s: %(message)s",
-        force=True,
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(_WithoutSecrets(f"%(asctime)s [rank {rank}/{world_size}] %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO if rank == 0 else logging.WARNING, handlers=[handler], force=True)
+
+
+class _WithoutSecrets(logging.Formatter):
+    """What libraries print by themselves goes to the file as it is."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A line, or some with a traceback."""
+        return without_secrets(super().format(record))

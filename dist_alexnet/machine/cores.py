@@ -1,12 +1,13 @@
 """How many cores this process may use, and keeping its libraries to a number of threads.
 
 A container or a batch system gives a process some cores of a machine, by affinity or by a quota of the control group, which
-`os.cpu_count` knows nothing of (https://docs.kernel.org/admin-guide/cgroup-v2.html, cpu.max; version 1 has cfs_quota_us).
+`os.cpu_count` knows nothing of (cpu.max; version 1 has cfs_quota_us).
 """
 
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+
+from dist_alexnet.machine.cgroup import along_groups
 
 ROOT = Path("/")
 # What libraries read when they are loaded, Arrow's pool (OMP_NUM_THREADS) and numpy's BLAS among them.
@@ -20,7 +21,8 @@ def available_cores(root: Path = ROOT) -> int:
         root: of the file system with /proc and /sys.
     """
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, int(min([affinity, *_quotas(root)])))  # 1.5 cores: a second thread would be stopped half of the time
+    quotas = along_groups(root, "cpu", _quota_2, _quota_1)
+    return max(1, int(min([affinity, *quotas])))  # 1.5 cores: a second thread would be stopped half of the time
 
 
 def share_of_cores(processes: int) -> int:
@@ -31,31 +33,6 @@ def share_of_cores(processes: int) -> int:
 def thread_variables(threads: int) -> dict[str, str]:
     """Environment of a process whose libraries are to use so many threads from the moment on that they are loaded."""
     return dict.fromkeys(VARIABLES, str(threads))
-
-
-def _quotas(root: Path) -> Iterator[float]:
-    """Cores that each control group around this process allows, where it sets a limit."""
-    try:
-        memberships = [line.split(":", 2) for line in (root / "proc/self/cgroup").read_text().splitlines()]
-    except OSError:  # not Linux, or hidden
-        return
-    for _, controllers, name in memberships:
-        if not controllers:
-            yield from _along(root / "sys/fs/cgroup", name, _quota_2)
-        elif "cpu" in controllers.split(","):
-            yield from _along(root / "sys/fs/cgroup/cpu", name, _quota_1)
-
-
-def _along(top: Path, name: str, quota: Callable[[Path], float | None]) -> Iterator[float]:
-    """The group's own quota and those of all groups above it, up to the topmost that this process can see."""
-    inside = PurePosixPath(name.lstrip("/"))
-    for group in (inside, *inside.parents):
-        try:
-            found = quota(top / group)
-        except (OSError, ValueError):  # of a group outside of our namespace, or the root, which has none
-            continue
-        if found:
-            yield found
 
 
 def _quota_2(group: Path) -> float | None:

@@ -5,13 +5,26 @@ from collections.abc import Mapping
 
 from dist_alexnet.json_text import to_json
 from dist_alexnet.observers.series import Series
-from dist_alexnet.runs.records import BadImage, CheckpointSaved, Ended, Record, Restarted, RunStarted, Stage, Steps, Validated
+from dist_alexnet.runs.records import (
+    BadImage,
+    CheckpointFailed,
+    CheckpointSaved,
+    Ended,
+    Record,
+    Restarted,
+    RunStarted,
+    Stage,
+    Steps,
+    Validated,
+)
 
 STATES = ("starting", "training", "validation", "checkpoint", "completed", "stopped", "failed")
 NOW = {"training": "training", "validation": "validation", "checkpoint": "checkpoint"}  # stages; others come before the first step
 # Those of training/meter.py, which this room does not import: steps of other bounds are counted under the next one of these.
 BOUNDS = ("0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "10.0", "25.0", "50.0", "100.0")
-EVENTS = ("restarts_total", "failures_total", "resizes_total", "bad_images_total", "non_finite_losses_total")
+FROM_ZERO = (
+    "restarts_total", "failures_total", "resizes_total", "bad_images_total", "non_finite_losses_total", "checkpoint_failures_total",
+)  # fmt: skip
 MEAN = "mean"  # instead of a rank, of records from before each rank had its own
 
 
@@ -24,7 +37,7 @@ class Counts:
         self._run, self._strategy = run, strategy
         self._attempts, self._bad = 0, set[str]()
         self.series.labels = (run, strategy)
-        for name in EVENTS:
+        for name in FROM_ZERO:
             self.series.add(name, 0.0)  # an alert on their growth needs the zero before it
         self.state("starting")
 
@@ -53,6 +66,9 @@ class Counts:
                 self._validated(record)
             case CheckpointSaved():
                 self._saved(record)
+            case CheckpointFailed():
+                self.state("training")
+                self.series.add("checkpoint_failures_total", 1)
             case BadImage() if record.image not in self._bad:  # each attempt says it again
                 self._bad.add(record.image)
                 self.series.add("bad_images_total", 1)
@@ -66,7 +82,7 @@ class Counts:
         series = self.series
         series.forget_gauges()
         series.labels = (self._run, record.strategy or self._strategy)
-        for name in (*EVENTS, "images_total", "steps_total"):
+        for name in (*FROM_ZERO, "images_total", "steps_total"):
             series.add(name, 0.0)
         if self._attempts:
             series.add("restarts_total", 1)
@@ -135,3 +151,4 @@ class Counts:
         self.series.put("checkpoint_bytes", record.bytes)
         self.series.add("checkpoints_total", 1)
         self.series.add("checkpoint_seconds_total", record.seconds or 0.0)
+        self.series.add("checkpoint_blocked_seconds_total", record.blocked_seconds or 0.0)

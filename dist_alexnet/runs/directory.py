@@ -26,6 +26,7 @@ from dist_alexnet.runs.records import Record
 from dist_alexnet.runs.writable import remedy
 
 PROBE_BYTES = 2**16
+ATTEMPT = "DIST_ALEXNET_ATTEMPT"  # variable of the environment of a rank: a name that no other attempt has
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,15 @@ class RunDirectory:
 
     @property
     def stop_request(self) -> Path:
-        """A file that asks the ranks to write a checkpoint and stop; its presence is the message."""
+        """A file that asks the ranks to write a checkpoint and stop: those of the attempt that it names, or, if it is empty, any."""
         return self.path / "stop"
+
+    def asked_to_stop(self) -> bool:
+        """Whether it asks this rank. A file server may still show the one that was meant for an earlier attempt."""
+        try:
+            return self.stop_request.read_text() in ("", os.environ.get(ATTEMPT, ""))
+        except OSError:
+            return False
 
     def log(self, rank: int) -> Path:
         """What a rank printed."""

@@ -61,21 +61,21 @@ class Guarded:
 
     def see(self, record: Record) -> None:
         """Pass it on."""
-        self._call(lambda observer: observer.see(record))
+        self._call(lambda observer: observer.see(record), "is switched off, the run goes on")
 
     def close(self) -> None:
         """Pass it on; nothing is passed on after it."""
-        self._call(lambda observer: observer.close())
+        self._call(lambda observer: observer.close(), "did not end well")
         self._observer = None
 
-    def _call(self, act: Callable[[Observer], None]) -> None:
+    def _call(self, act: Callable[[Observer], None], outcome: str) -> None:
         if self._observer:
             try:
                 act(self._observer)
             except (Exception, SystemExit) as error:
                 self._observer = None
                 told = str(error).strip().partition("\n")[0]
-                self._say(f"the observer {self.name} is switched off, the run goes on: {type(error).__name__}: {told}")
+                self._say(f"the observer {self.name} {outcome}: {type(error).__name__}: {told}")
 
 
 class _Feed(threading.Thread):

@@ -99,8 +99,29 @@ class CheckpointSaved(Record):
     kind = "checkpoint"
     step: int
     path: str  # name of its folder
-    seconds: float | None = None
+    seconds: float | None = None  # that writing it took, while the run went on
     bytes: int | None = None
+    blocked_seconds: float | None = None  # of it, in which no step could be taken
+    top1_error: float | None = None  # of these weights; None: they were not validated
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointFailed(Record):
+    """A checkpoint could not be written; those before it stay, and the run goes on."""
+
+    kind = "checkpoint_failed"
+    step: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordsLate(Record):
+    """Records before this one could not be written when they were made, for want of room."""
+
+    kind = "records_late"
+    records: int
+    lost: int = 0  # of them, for good: they were too many
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,9 +154,7 @@ class Ended(Record):
     status: str  # "completed" or "stopped"
 
 
-KINDS: Mapping[str, type[Record]] = {
-    each.kind: each for each in (Stage, RunStarted, Steps, Validated, CheckpointSaved, BadImage, Restarted, Ended)
-}
+KINDS: Mapping[str, type[Record]] = {each.kind: each for each in Record.__subclasses__()}
 
 
 def parse(content: Mapping[str, Any]) -> Record | None:

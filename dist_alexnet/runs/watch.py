@@ -13,9 +13,11 @@ LOOK_S = 1.0  # between two looks: each may cost a round trip to a file server
 class Watch:
     """Notices that there is no use in waiting for the ranks any longer."""
 
-    def __init__(self, directory: RunDirectory) -> None:
+    def __init__(self, directory: RunDirectory, attempt: str = "") -> None:
+        """`attempt`: whose failures count."""
         self.overdue = False  # a rank has failed, and the others have had their time to end
         self.gone = False  # the folder has been deleted, moved or replaced
+        self._attempt = attempt
         self._directory, self._place = directory, Place(directory.path)
         self._looked_at = 0.0
         self._failed_at: float | None = None
@@ -26,7 +28,7 @@ class Watch:
         if now > self._looked_at + LOOK_S:
             self._looked_at = now
             self.gone = self.gone or self._place.gone()
-            if self._failed_at is None and RankFailure.all(self._directory):
+            if self._failed_at is None and RankFailure.all(self._directory, self._attempt):
                 self._failed_at = now
         self.overdue = self._failed_at is not None and now > self._failed_at + FAILED_WAIT_S
         return self.overdue or self.gone

@@ -76,7 +76,8 @@ IN_EVALUATION = Idle(
     "an evaluation does not train; leave it out",
     but=("train.global_batch", "train.dtype"),
 )
-ENDS = tuple(f"train.{name}" for name in ("epochs", "max_steps", "log_every", "validate_every", "checkpoint_every", "keep_checkpoints"))
+SAVING = ("checkpoint_every", "checkpoint_async", "keep_checkpoints", "keep_best")
+ENDS = tuple(f"train.{name}" for name in ("epochs", "max_steps", "log_every", "validate_every", *SAVING))
 IN_VERIFICATION = Idle(
     ("train.schedule.", "observers.", *ENDS, *ATTEMPTS),
     lambda config: True,

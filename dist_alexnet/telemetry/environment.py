@@ -2,19 +2,13 @@
 
 import os
 import platform
-import re
 import sys
-from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import dist_alexnet
 from dist_alexnet.machine.cores import available_cores
-
-SECRET = r"[\w.-]*(?:token|passw(?:or)?d|secret|credential|api_?key|access_?key|signature)[\w.-]*"
-NAMED = re.compile(rf"({SECRET}\s*[=:])[^&]+", re.IGNORECASE)  # a setting, or what a URL asks for
-ANNOUNCED = re.compile(rf"-{{1,2}}{SECRET}", re.IGNORECASE)  # an option whose value is the next word
-USER = re.compile(r"(?<=://)[^/@\s]+@")  # of a URL
+from dist_alexnet.redact import words_without_secrets
 
 PACKAGES = ("torch", "nvidia-dali-cuda130", "ray", "numpy", "numba", "pyarrow", "omegaconf", "safetensors")
 
@@ -37,24 +31,16 @@ def describe_machine() -> dict[str, Any]:
     devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": describe_processor(),
         "cores": os.cpu_count(),
         "cores_available": available_cores(),  # to this process
         "cuda_devices": devices,
-        "command": without_secrets(sys.argv),
+        "command": words_without_secrets(sys.argv),
     }
 
 
-def without_secrets(words: Sequence[str]) -> list[str]:
-    """A command line with *** for what looks like a password or a token."""
-    before = ("", *words)
-    return [
-        "***" if ANNOUNCED.fullmatch(announcement) else NAMED.sub(r"\g<1>***", USER.sub("***@", word))
-        for announcement, word in zip(before, words, strict=False)
-    ]
-
-
-def _processor() -> str:
+def describe_processor() -> str:
+    """The name of the CPU; empty: nobody says it."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as stream:
             return next(line.partition(":")[2].strip() for line in stream if line.startswith("model name"))

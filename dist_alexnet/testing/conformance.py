@@ -20,17 +20,20 @@ import torch
 
 from dist_alexnet import registry
 from dist_alexnet.checkpoints.canonical import canonical_tensors, rows_kept
-from dist_alexnet.checkpoints.checkpoint import load_tensors, save
+from dist_alexnet.checkpoints.checkpoint import load_tensors
+from dist_alexnet.checkpoints.publish import Kept
+from dist_alexnet.checkpoints.saves import Saves
 from dist_alexnet.checkpoints.state import TrainingState
 from dist_alexnet.checkpoints.tensor_headers import split_name
 from dist_alexnet.config import Config, LaunchConfig, ModelConfig, ScheduleConfig, StrategyConfig, TrainConfig, UsageError, Widths
+from dist_alexnet.launch.agreement import Agreement
 from dist_alexnet.launch.rank import connect_strategy
 from dist_alexnet.model.layers import buffer_shapes, own_tensors, parameter_shapes
 from dist_alexnet.model.network import Network
 from dist_alexnet.model.networks.alexnet import describe
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import World
-from dist_alexnet.testing.ranks import run_on_ranks
+from dist_alexnet.testing.ranks import TIMEOUT_S, run_on_ranks
 from dist_alexnet.update.optimizer import VelocitySGD
 from dist_alexnet.verify.evidence import Evidence, Reference
 from dist_alexnet.verify.testimony import generated_batches, train_steps
@@ -119,6 +122,14 @@ def save_checkpoints(world: World, folder: Path, configs: Mapping[str, Config]) 
             tensor.copy_(_expected(tensor_name, tensor, strategy))
         state = TrainingState(7, 0, 0, optimizer.scalars(), {}, {}, {}, [], "")
         save(folder / name, strategy, network, optimizer, state)
+
+
+def save(folder: Path, strategy: Strategy, network: Network, optimizer: VelocitySGD, state: TrainingState) -> None:
+    """Write one checkpoint to `folder`; every rank of the world calls it."""
+    saves = Saves(folder, strategy, network, optimizer, Agreement(strategy.world, TIMEOUT_S), Kept())
+    saves.begin(state)
+    if failure := saves.wait():
+        raise AssertionError(failure)
 
 
 def wrong_tensors(world: World, folders: Sequence[Path], configs: Sequence[Config]) -> list[str]:

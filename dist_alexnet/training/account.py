@@ -54,5 +54,7 @@ def summary(training: Training, status: str, wall_seconds: float) -> Mapping[str
         "parameters": sum(layer.parameters for layer in strategy.layers),
         **training.meter.totals(),
         "validation_seconds": training.pace.mean("validation"),
-        "checkpoint_seconds": training.pace.mean("checkpoint"),
+        "checkpoint_seconds": training.pace.mean("writing"),
+        "checkpoint_blocked_seconds": training.pace.mean("checkpoint"),
+        "checkpoints_failed": training.keeper.failed,
     }

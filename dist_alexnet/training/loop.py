@@ -3,14 +3,13 @@
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import asdict, dataclass
-from typing import Literal
 
 import torch
 
 from dist_alexnet.batch import Batch
-from dist_alexnet.checkpoints import checkpoint
+from dist_alexnet.checkpoints.checkpoint import load_tensors
 from dist_alexnet.checkpoints.state import TrainingState, read_state
 from dist_alexnet.data.images import ImageSet
 from dist_alexnet.data.load.loader import Loader
@@ -22,9 +21,10 @@ from dist_alexnet.launch.bad_images import BadImages
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.runs.failure import NonFiniteLoss
 from dist_alexnet.runs.metrics import MetricsFile
-from dist_alexnet.runs.records import BadImage, CheckpointSaved, Stage, Steps, Validated
+from dist_alexnet.runs.records import BadImage, Stage, Steps, Validated
 from dist_alexnet.telemetry.environment import versions
 from dist_alexnet.training.job import Job
+from dist_alexnet.training.keeper import Keeper
 from dist_alexnet.training.late_sum import LateSum
 from dist_alexnet.training.meter import Meter
 from dist_alexnet.training.pace import Pace, Work
@@ -59,8 +59,11 @@ class Training:
         self._late = LateSum(self.agreement)
         self._asked_for = ""  # the step whose sums are on their way, in words
         self._stop = False  # somebody has asked for it
+        self._written = 0.0  # what the ranks have on disk of saves that go on
+        self._lowest = False  # the newest validation error is
         self.meter = Meter(strategy, self.agreement, len(self.train_images))
         self.pace = Pace(self.config.train.global_batch, len(self.val_images))
+        self.keeper = Keeper(job, self.trainer, self.agreement, metrics, self.pace)
         self.train_loader, self.val_loader = self._loader(self.train_images), self._loader(self.val_images)
         self.bad_images = BadImages([self.train_loader, self.val_loader], self.agreement, self.config.data.max_bad, self._tell_bad)
         self.progress = Progress()
@@ -79,13 +82,23 @@ class Training:
         return Work.left(self.config.train, len(self.train_images), progress.step, progress.position, progress.validated_at)
 
     def run(self) -> str:
-        """Train to the end, or until somebody asks to stop; leaves a checkpoint and returns "completed" or "stopped"."""
+        """Train to the end, or until somebody asks to stop; leaves a checkpoint and returns "completed" or "stopped".
+
+        Raises:
+            NonFiniteLoss: the loss is no number any more.
+            Lost: the last checkpoint could not be written.
+        """
+        status = "completed"
         try:
             self._run()
         except StopAsked:
             self._save()
-            return "stopped"
-        return "completed"
+            status = "stopped"
+        except NonFiniteLoss:  # which all ranks hear of at the same point
+            self.keeper.wait()
+            raise
+        self.keeper.end()
+        return status
 
     def _run(self) -> None:
         train, strategy, clock = self.config.train, self.strategy, self.strategy.clock
@@ -118,7 +131,7 @@ class Training:
     def _agree(self, loss: torch.Tensor, lr: float) -> None:
         """Begin to add up the loss of this step over the ranks, and hear of the step before."""
         with self.strategy.clock("communication", "agreement"):
-            told = self._late.begin(loss, self._asked(), self.bad_images.unshared)
+            told = self._late.begin(loss, self._asked(), self.bad_images.unshared, self.keeper.written)
         self._hear(told)
         self._asked_for = f"step {self.progress.step} (epoch {self.epoch:.2f}, lr {lr:g})"
 
@@ -132,7 +145,7 @@ class Training:
         """Take the sums of a step over the ranks: refuse to go on without a loss, hear of bad images and whether to stop."""
         if told is None:
             return
-        total, stop, bad = told
+        total, stop, bad, self._written = told
         if bad:
             self.bad_images.share()
         if not math.isfinite(total):
@@ -145,10 +158,12 @@ class Training:
 
     def _asked(self) -> bool:
         """Whether this rank has seen a request to stop; one looks for all."""
-        return self.strategy.world.rank == 0 and self.job.directory.stop_request.exists()
+        return self.strategy.world.rank == 0 and self.job.directory.asked_to_stop()
 
     def _after_step(self, lr: float) -> None:
         """Log, validate and save where it is time to. Asked to stop, a run saves but leaves validation to whoever resumes it."""
+        if self.keeper.look(self._written):
+            self.meter.skip()
         save, validate = self._save_due(), self._validation_due()
         if self.progress.step == self._first_step:
             self.metrics.write(Stage(doing="training"))
@@ -159,7 +174,7 @@ class Training:
             raise StopAsked
         if validate:
             self._validate()
-        if save:
+        if save or (validate and self._lowest and self.config.train.keep_best):
             self._save()
 
     def _report_due(self) -> bool:
@@ -177,11 +192,15 @@ class Training:
     def _validate(self) -> None:
         """On the whole set, or (StopAsked) not at all."""
         strategy = self.strategy
-        with self._stage("validation"), closing(self.val_loader.eval_batches(self.config.train.global_batch, strategy.rows)) as batches:
+        self.metrics.write(Stage(doing="validation"))
+        with (
+            self.pace.measured("validation"),
+            closing(self.val_loader.eval_batches(self.config.train.global_batch, strategy.rows)) as batches,
+        ):
             result = evaluate(strategy, [self.trainer.network], self._until_asked(batches), self.agreement).validation()
         self.bad_images.share()
         self.progress.validation, self.progress.validated_at = result, self.progress.position
-        self.schedule.validated(result.top1_error)
+        self._lowest = self.schedule.validated(result.top1_error)
         seconds = self.pace.newest("validation")
         self.metrics.write(Validated(step=self.progress.step, epoch=self.epoch, seconds=seconds, **result.as_dict()))
         self.meter.forget()  # evaluation is no part of the steps that are measured
@@ -196,24 +215,11 @@ class Training:
     def _loader(self, images: ImageSet) -> Loader:
         return Loader(images, self.config.data, self.config.model.image_size, self.strategy.world.device, self.config.train.seed)
 
-    @contextmanager
-    def _stage(self, name: Literal["validation", "checkpoint"]) -> Iterator[None]:
-        """Tell whoever follows the run that it does this now, and measure how long it takes."""
-        self.metrics.write(Stage(doing=name))
-        with self.pace.measured(name):
-            yield
-
     def _tell_bad(self, name: str) -> None:
         self.metrics.write(BadImage(step=self.progress.step, image=name))
 
     def _save(self) -> None:
-        folder, keep = self.job.directory.checkpoints, self.config.train.keep_checkpoints
-        with self._stage("checkpoint"):
-            path = checkpoint.save(folder, self.strategy, self.trainer.network, self.trainer.optimizer, self._state(), keep)
-        seconds, size = self.pace.newest("checkpoint"), None
-        if self.strategy.world.rank == 0:
-            size = sum(file.stat().st_size for file in path.iterdir())
-        self.metrics.write(CheckpointSaved(step=self.progress.step, path=path.name, seconds=seconds, bytes=size))
+        self.keeper.save(self._state())
         self.meter.skip()
 
     def _state(self) -> TrainingState:
@@ -235,7 +241,7 @@ class Training:
     def _restore(self) -> None:
         assert self.job.resume
         state = read_state(self.job.resume)
-        checkpoint.load_tensors(self.job.resume, self.strategy, self.trainer.network, self.trainer.optimizer)
+        load_tensors(self.job.resume, self.strategy, self.trainer.network, self.trainer.optimizer)
         self.trainer.optimizer.load_scalars(state.optimizer)
         self.schedule.load(state.schedule)
         validation = Validation.from_dict(state.validation) if state.validation else None

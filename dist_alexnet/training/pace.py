@@ -52,7 +52,7 @@ class Pace:
     def __init__(self, images_per_step: int, validation_images: int) -> None:
         self._steps: deque[float] = deque(maxlen=NEWEST)
         self._first: float | None = None  # the step that compiles, and waits for the first images: no measure for the others
-        self._seconds: dict[str, list[float]] = {"validation": [], "checkpoint": []}
+        self._seconds: dict[str, list[float]] = {"validation": [], "checkpoint": [], "writing": []}
         self._validation_steps = validation_images / images_per_step
 
     def step(self, seconds: float) -> None:
@@ -64,10 +64,14 @@ class Pace:
 
     @contextmanager
     def measured(self, what: str) -> Iterator[None]:
-        """Note how long a "validation" or a "checkpoint" takes."""
+        """Note how long a "validation" takes."""
         started = time.perf_counter()
         yield
-        self._seconds[what].append(time.perf_counter() - started)
+        self.note(what, time.perf_counter() - started)
+
+    def note(self, what: str, seconds: float) -> None:
+        """Note how long one took: a "validation", a "checkpoint" while no step could be taken, or the "writing" of one."""
+        self._seconds[what].append(seconds)
 
     def seconds_left(self, work: Work) -> float | None:
         """For this much work; None before the first step."""
@@ -78,9 +82,9 @@ class Pace:
         return work.steps * step + work.validations * validation + work.checkpoints * (self.mean("checkpoint") or 0.0)
 
     def newest(self, what: str) -> float:
-        """Seconds of the newest validation, or checkpoint."""
+        """Seconds of the newest one."""
         return self._seconds[what][-1]
 
     def mean(self, what: str) -> float | None:
-        """Mean seconds of the validations, or of the checkpoints, so far; None: there was none."""
+        """Mean seconds of those so far; None: there was none."""
         return fmean(self._seconds[what]) if self._seconds[what] else None

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import chain, count
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -27,10 +27,12 @@ from dist_alexnet.launch.settle import (
     settle_ranks,
     with_generated_classes,
 )
+from dist_alexnet.redact import hidden
 from dist_alexnet.resolve import loads_torch, resolve, to_yaml
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.settings.presets import PAPER, QUICKSTART, preset_names, read_preset
 from dist_alexnet.telemetry.environment import describe_machine, versions
+from dist_alexnet.training.from_storage import from_storage
 from dist_alexnet.training.job import Job
 from dist_alexnet.training.room import wait_for_room, with_ranks
 
@@ -48,7 +50,7 @@ class Request:
     overrides: Sequence[str]
     output_dir: Path
     name: str | None = None
-    resume: str | None = None  # "auto", or a checkpoint or run folder
+    resume: str | None = None  # "auto", a checkpoint or run folder, or the URI of a run folder
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,16 @@ def prepare(request: Request, tell: Callable[[str], None] = lambda line: None) -
     """
     request = replace(request, output_dir=request.output_dir.absolute())
     _check_spelling(request.name)
+    resume, name = from_storage(request.resume, request.name, request.output_dir, request.overrides, tell)
+    request = replace(request, resume=resume, name=name)
+    _check_spelling(name)
     checkpoint, notes = where_to_resume(request.resume, request.output_dir, request.name, tell)
     base, source = _base(request, checkpoint)
     if loads_torch(request.overrides):
         tell("strategy.options: loading PyTorch")
     config = resolve(base, request.overrides)
+    if request.resume and (secret := next(hidden(asdict(config)), None)):
+        raise UsageError(f"{secret} holds a secret, which no file of the run has; type it again, as in {secret}=...")
     name = request.name or f"{config.strategy.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     directory = RunDirectory(request.output_dir / name)
     if request.name:
@@ -205,7 +212,7 @@ def _begin(directory: RunDirectory, config: Config, fresh: bool) -> IO[str]:
     directory.create()
     lock = _lock(directory)  # first of all: what lies there may be of a run that goes on
     try:
-        directory.begin(to_yaml(config), to_json({"versions": versions(), **describe_machine()}, indent=2) + "\n")
+        directory.begin(to_yaml(config, secrets=False), to_json({"versions": versions(), **describe_machine()}, indent=2) + "\n")
     except UsageError:
         if fresh:
             shutil.rmtree(directory.path, ignore_errors=True)

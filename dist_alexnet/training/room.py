@@ -11,8 +11,8 @@ from dist_alexnet.launch.launcher import Capacity
 from dist_alexnet.launch.room import Rooms, largest
 from dist_alexnet.launch.settle import make_launcher, world_sizes
 
-LOOK_S = 1.0  # between two looks at a cluster
-FREE_WAIT_S = 3.0  # for what a run that has just ended held: a cluster hears of it a little later
+LOOK_S, MOST_PAUSE_S = 0.5, 8.0  # between two looks at a cluster: at first, and in the long run
+FREE_WAIT_S = 1.5  # for what a run that has just ended held: a cluster hears of it a little later
 
 
 class NoRoom(UsageError):  # noqa: N818 - what happened, not an error of ours
@@ -51,7 +51,7 @@ def wait_for_room(
     Raises:
         NoRoom: there is not enough, and it was not to be waited for any longer.
     """
-    begun, told = time.monotonic(), False
+    begun, told, pause = time.monotonic(), False, LOOK_S
     while True:
         try:
             there: Capacity = make_launcher(config).capacity()
@@ -64,10 +64,11 @@ def wait_for_room(
         soon = largest_world(config, there.whole) > 0 and waited < FREE_WAIT_S
         if stopped() or not (soon or waited < max(wait_s, patient_s)):
             raise NoRoom(trouble or "; ".join(_lack(config, there)))
-        if not soon and not told and wait_s > 0:
+        if not soon and not told and not ranks:
             say(f"waiting up to {wait_s:g} s for room: {trouble or _lack(config, there)[0]}")
             told = True
-        time.sleep(LOOK_S)
+        time.sleep(pause)
+        pause = min(2 * pause, MOST_PAUSE_S)  # each look is a connection, which the head keeps a record of
 
 
 def _lack(config: Config, there: Capacity) -> tuple[str, str]:

@@ -1,10 +1,13 @@
 """What a rank does when it trains. The local launcher, Ray and the tests are its callers; it asks nobody who called."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from dist_alexnet.launch.rank import connect_strategy, rank_process, settle_threads
-from dist_alexnet.runs.metrics import MetricsFile
+from dist_alexnet.runs.failure import Lost
+from dist_alexnet.runs.metrics import MetricsFile, insist
 from dist_alexnet.runs.records import Ended, RunStarted, Stage
 from dist_alexnet.training.account import resizes, started, summary
 from dist_alexnet.training.job import Job
@@ -31,4 +34,15 @@ def train_rank(job: Job) -> None:
         result = {**summary(training, status, time.monotonic() - begun), "restarts": attempt, "resizes": resizes(before)}
         metrics.write(Ended(step=training.progress.step, status=status))
         if first:
-            job.directory.finish(result)
+            _leave(job, metrics, result)
+
+
+def _leave(job: Job, metrics: MetricsFile, result: Mapping[str, Any]) -> None:
+    """Write what tells of a run that is over (Lost: it cannot be written)."""
+    for name, write in ((job.directory.metrics.name, metrics.flush), (job.directory.summary.name, lambda: job.directory.finish(result))):
+        try:
+            insist(write)
+        except OSError as error:
+            raise Lost(
+                f"{name} could not be written to its end ({error.strerror}); the checkpoint of step {result['steps']} is there"
+            ) from error

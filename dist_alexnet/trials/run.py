@@ -71,7 +71,7 @@ class Trials:
         launcher = self.launch(configs[0])
         launcher.validate()
         self.directory.create()
-        self.directory.begin(to_yaml(configs[0]), to_json({"versions": versions(), **describe_machine()}, indent=2))
+        self.directory.begin(to_yaml(configs[0], secrets=False), to_json({"versions": versions(), **describe_machine()}, indent=2))
         execute(partial(try_on_rank, configs, trial, self.directory, self.folder), self.directory, launcher, logger.warning, saves=False)
 
     def _run_some(self, todo: list[Kind], trial: Trial, done: Callable[[Kind, list[Any] | None], None]) -> list[Kind]:

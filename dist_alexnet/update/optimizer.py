@@ -80,8 +80,8 @@ class VelocitySGD(torch.optim.SGD):
         return {"momentum": {name: self.state[parameter]["momentum_buffer"] for parameter, name in self.names.items()}}
 
     def scalars(self) -> dict[str, Any]:
-        """What a checkpoint needs besides the buffers, the same on every rank."""
-        return {"last_lr": self.last_lr}
+        """What a checkpoint needs besides the buffers, the same on every rank; later steps do not change it."""
+        return {"last_lr": dict(self.last_lr)}
 
     def load_scalars(self, scalars: Mapping[str, Any]) -> None:
         """Take back what `scalars` gave."""

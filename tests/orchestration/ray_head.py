@@ -35,7 +35,10 @@ def head(*options: str, **environment: str) -> Iterator[tuple[str, Path]]:
     with_token()
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:  # not tmp_path: it is too long for sockets
-        typed = [f"--port={port}", f"--num-cpus={SLOTS}", "--num-gpus=0", f"--temp-dir={folder}", *options]
+        # By default the same for all heads of a machine: a head that finds one taken ends, seconds after it has begun to answer.
+        own = {name: free_port() for name in ("ray-client-server-port", "dashboard-agent-listen-port")}
+        ports = [f"--port={port}", *(f"--{name}={number}" for name, number in own.items())]
+        typed = [*ports, f"--num-cpus={SLOTS}", "--num-gpus=0", f"--temp-dir={folder}", *options]
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats", *typed]
         faster = {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}  # else it takes 30 s to end
         variables = {**os.environ, **faster, **environment, "PYTHONPATH": str(REPOSITORY)}

@@ -52,7 +52,7 @@ def program(dist_alexnet: Command, address: str, tree: Path) -> Jobs:
         environment = {**os.environ, **options}
         return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=200, check=False)
 
-    for _ in range(200):  # two cores that others use, too
+    for _ in range(40):  # two cores that others use, too
         if not (answer := run("jobs", "list")).returncode:
             break
         time.sleep(0.5)

@@ -9,7 +9,7 @@ from tests.conftest import Command
 
 FULL = ["-c", "alexnet_2012", "--device", "cpu"]
 DATA = ["data.synth.classes=20", "data.synth.train=64", "data.synth.val=64"]
-PARTS = {"libraries", "step", "images", "working", "validation_and_checkpoint"}
+PARTS = {"libraries", "step", "images", "working", "validation_and_checkpoint", "copies"}
 WITHIN = 0.2
 
 
@@ -30,7 +30,9 @@ def test_a_run_takes_what_explain_says(strategy: str, ranks: int, batch: int, wo
     explained = dist_alexnet("explain", *settings, "model.classes=20", "--json")
     groups = json.loads(explained.stdout)["groups"]
     name = f"memory-{strategy}-{batch}"
-    trained = dist_alexnet("train", *settings, *DATA, "--launcher", "local", "--max-steps", "3", "--name", name, timeout_s=600)
+    trained = dist_alexnet(
+        "train", *settings, *DATA, "--launcher", "local", "--max-steps", "3", "train.checkpoint_every=1", "--name", name, timeout_s=600
+    )
     assert trained.returncode == 0, trained.stderr
     took = json.loads((workplace / "runs" / name / "summary.json").read_text())["peak_memory_bytes"]
     most = max(group["resident"]["total"] for group in groups)

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from dist_alexnet import registry
 from dist_alexnet.batch import Batch
-from dist_alexnet.checkpoints.checkpoint import save
 from dist_alexnet.checkpoints.state import TrainingState
 from dist_alexnet.config import Config
 from dist_alexnet.evaluation.evaluation import evaluate
@@ -21,7 +20,7 @@ from dist_alexnet.launch.agreement import Agreement
 from dist_alexnet.launch.rank import connect_strategy
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import World
-from dist_alexnet.testing.conformance import TINY, configure, variants
+from dist_alexnet.testing.conformance import TINY, configure, save, variants
 from dist_alexnet.testing.ranks import run_on_ranks
 from dist_alexnet.update.optimizer import VelocitySGD
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from dist_alexnet import registry
 from dist_alexnet.batch import Batch
-from dist_alexnet.checkpoints import checkpoint
+from dist_alexnet.checkpoints import publish
 from dist_alexnet.checkpoints.files import list_checkpoints
 from dist_alexnet.checkpoints.resume import check_resume
 from dist_alexnet.checkpoints.state import read_state
@@ -170,7 +170,7 @@ def save_over_what_is_there(world: World, folder: Path) -> dict[str, list[str]]:
 
     real = shutil.rmtree
     again = replace(job, resume=checkpoints[0], config=replace(config, train=replace(config.train, max_steps=2, keep_checkpoints=1)))
-    with mock.patch.object(checkpoint.shutil, "rmtree", rmtree):
+    with mock.patch.object(publish.shutil, "rmtree", rmtree):
         train(again)
     return {"deleted": deleted, "left": sorted(path.name for path in job.directory.checkpoints.iterdir())}
 

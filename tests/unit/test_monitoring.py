@@ -79,6 +79,7 @@ CASES = {
     "DistAlexnetFailed": ([_series("run_state", f"0 0 1{HOURS}", state="failed")], 1, 2),
     "DistAlexnetLossNotFinite": ([_series("non_finite_losses_total", f"0 0 1{HOURS}")], 1, 2),
     "DistAlexnetBadImages": ([_series("bad_images_total", f"0 0 1{HOURS}")], 1, 2),
+    "DistAlexnetCheckpointLost": ([_series("checkpoint_failures_total", f"0 0 1{HOURS}")], 1, 2),
     "DistAlexnetDataBound": (
         [
             _series("data_wait_seconds_total", "0+30x200", rank="0"),

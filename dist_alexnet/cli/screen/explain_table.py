@@ -122,8 +122,8 @@ def _memory(layout: Layout) -> Table:
 
 
 def _resident(layout: Layout) -> Table:
-    headings = {"a step": "step", "validation, checkpoint": "validation_and_checkpoint"}
-    headings = {"libraries": "libraries", "a step": "step", "images": "images", "working": "working"} | headings | {"total": "total"}
+    headings = {"libraries": "libraries", "a step": "step", "images": "images", "working": "working"}
+    headings |= {"validation, checkpoint": "validation_and_checkpoint", "copies": "copies", "total": "total"}
     table = _table({"ranks": "left", **dict.fromkeys(headings, "right")})
     lines = {
         ranks_text(group.ranks): [f"{getattr(group.resident, part) / MIB:,.0f}" for part in headings.values()] for group in layout.groups

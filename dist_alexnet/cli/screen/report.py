@@ -18,7 +18,7 @@ from dist_alexnet.launch.room import in_words
 from dist_alexnet.machine.cores import available_cores, share_of_cores
 from dist_alexnet.runs.failure import TrainingFailed
 from dist_alexnet.runs.observers import Observer
-from dist_alexnet.runs.records import CheckpointSaved, Record, RunStarted, Stage, Steps, Validated
+from dist_alexnet.runs.records import CheckpointFailed, CheckpointSaved, Record, RecordsLate, RunStarted, Stage, Steps, Validated
 
 if TYPE_CHECKING:
     from dist_alexnet.training.prepare import Prepared
@@ -110,6 +110,13 @@ class RunReport(Observer):
                     self.say(log_line(record))
             case CheckpointSaved():
                 self._line.doing = ""
+            case CheckpointFailed():
+                self._line.doing = ""
+                lost = f"the checkpoint of step {record.step} could not be written ({record.reason})"
+                self.say(f"{lost}; those before it stay, and the run goes on")
+            case RecordsLate():
+                lost = f", {record.lost:,} of them are lost" if record.lost else ""
+                self.say(f"{record.records:,} records of this run could not be written for a while ({record.reason}){lost}")
             case Validated():
                 self._line.doing = ""
                 self.say(

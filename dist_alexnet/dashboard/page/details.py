@@ -42,7 +42,7 @@ def _card(catalog: Catalog, run: Picked, different: set[str]) -> Any:
     parts = [
         _failures(catalog, run),
         part("Attempts", ["attempt", "began", "from step", "strategy", "ranks", "on"], _attempts(run), is_open=True),
-        part("Checkpoints", ["step", "folder", "MB", "seconds", "written"], _checkpoints(run)),
+        part("Checkpoints", ["step", "folder", "top-1 error", "MB", "seconds", "written"], _checkpoints(run)),
         part("Images left out", ["step", "image"], [[each.step, shown(each.image)] for each in _of(run, BadImage)]),
         for_run(catalog, run),
         part("Settings", ["setting", "value"], _settings(run, different), marked=different),
@@ -67,7 +67,8 @@ def _checkpoints(run: Picked) -> list[list[Any]]:
         there = (run.path / "checkpoints" / shown(saved.path)).is_dir() if "/" not in saved.path and "\0" not in saved.path else False
         megabytes = number(None if saved.bytes is None else saved.bytes / 1e6, ",.1f")
         name = shown(saved.path) + ("" if there else " (no longer there)")
-        rows.append([number(saved.step, ","), name, megabytes, number(saved.seconds, ".2f"), moment(saved.time)])
+        error = number(saved.top1_error, ".1%")
+        rows.append([number(saved.step, ","), name, error, megabytes, number(saved.seconds, ".2f"), moment(saved.time)])
     return rows
 
 

@@ -11,9 +11,11 @@ from typing import Any
 from dist_alexnet.config import UsageError
 from dist_alexnet.data.images import SPLITS, Encoding, Split
 from dist_alexnet.data.sealed import read_sealed, write_sealed
+from dist_alexnet.settings.typed import typed
 
 FORMAT = 3
 FILE = "dataset.json"
+MOST_BYTES, MOST_PIXELS = 2**60, 2**16  # of a shard, and a side of a square: more is no number that this program wrote
 AGAIN = "run `dist-alexnet data prepare` again"
 
 
@@ -55,6 +57,17 @@ def read_index(folder: Path) -> Index:
     if not file.is_file():
         raise UsageError(f"{folder}: shards, but no {FILE}: of an earlier version, or not all there; {AGAIN}")
     content = read_sealed(file, FORMAT, AGAIN)
-    shards = content.pop("splits")
-    splits: dict[Split, list[ShardEntry]] = {split: [ShardEntry(**entry) for entry in shards[split]] for split in SPLITS}
-    return Index(**content, splits=splits)
+    try:
+        content = typed(FILE, content, Index)
+        shards = content.pop("splits")
+        splits: dict[Split, list[ShardEntry]] = {split: [ShardEntry(**entry) for entry in shards[split]] for split in SPLITS}
+        if not all(_fits(entry) for split in splits.values() for entry in split) or not 0 < (content["size"] or 1) <= MOST_PIXELS:
+            raise ValueError("a shard would end before it begins")
+        return Index(**content, splits=splits)
+    except (UsageError, ValueError, LookupError, TypeError) as error:  # whoever wrote it was not this program
+        raise UsageError(f"{file}: broken ({error}); {AGAIN}") from None
+
+
+def _fits(entry: ShardEntry) -> bool:
+    """Each number is of a place or a count in the file."""
+    return all(0 <= each <= entry.bytes for each in (entry.images, entry.labels, entry.offsets, entry.content)) and entry.bytes < MOST_BYTES

@@ -44,5 +44,7 @@ def last_lines(log: Path) -> list[str]:
             text = stream.read().decode(errors="replace")
     except OSError:
         return []
-    lines = [line.rstrip() for line in FAILED.split(text)[0].splitlines()[: None if FAILED.search(text) is None else -1]]
-    return [line for line in lines if line][-LAST_LINES:]
+    failed = list(FAILED.finditer(text))
+    if failed:  # the newest, whose line is left out with its traceback; what lies before the one before it is of another attempt
+        text = text[failed[-2].end() if len(failed) > 1 else 0 : text.rfind("\n", 0, failed[-1].start()) + 1]
+    return [line.rstrip() for line in text.splitlines() if line.strip()][-LAST_LINES:]

@@ -2,16 +2,18 @@
 
 import atexit
 import os
+import secrets
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from dist_alexnet.launch.driver.endings import explain, gone, read_summary
 from dist_alexnet.launch.driver.signals import Signals
 from dist_alexnet.launch.launcher import Launcher, Outlook, RankFunction
-from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.runs.directory import ATTEMPT, RunDirectory
 from dist_alexnet.runs.failure import TrainingFailed
 from dist_alexnet.runs.observers import Guarded, Observer
 from dist_alexnet.runs.reader import Reader
@@ -92,15 +94,18 @@ class Driver:
         Raises:
             TrainingFailed: a rank failed, or the run was stopped without a checkpoint.
         """
-        self.asked = ""
-        signals, ranks, watch = self._signals, Ranks(function, self._directory, launcher), Watch(self._directory)
+        self.asked, attempt = "", secrets.token_hex(8)
+        ranks, watch = Ranks(partial(_of_attempt, attempt, function), self._directory, launcher), Watch(self._directory, attempt)
+        signals = self._signals
         signals.launcher = launcher
         ranks.start()
+        if self.stopped:  # between two attempts
+            self._request_stop()
         while ranks.is_alive() and not signals.given_up:
             ranks.join(POLL_S)
             self._tell_of_signals()
             if not self.stopped and not self.asked and (reason := ask(launcher.outlook)):
-                self._stop(reason)
+                self._stop(reason, attempt)
             if signals.killed_at or watch.in_vain():
                 launcher.kill()  # again: it may have been about to start them
             self.pass_on()
@@ -108,7 +113,7 @@ class Driver:
         if not watch.gone:
             with suppress(OSError):  # it cannot be written any more; the next attempt deletes it, too
                 self._directory.stop_request.unlink(missing_ok=True)
-        self._raise_what_went_wrong(ranks, watch, launcher)
+        self._raise_what_went_wrong(ranks, watch, launcher, attempt)
         return read_summary(self._directory)
 
     def pass_on(self) -> None:
@@ -122,13 +127,18 @@ class Driver:
             self._told = True
             self._say("stopping after this step, with a checkpoint; once more to stop at once")
 
-    def _stop(self, reason: str) -> None:
-        with suppress(OSError):  # we ask again
-            self._directory.stop_request.touch()
+    def _request_stop(self, attempt: str = "") -> bool:
+        with suppress(OSError):  # a full disk
+            self._directory.stop_request.write_text(attempt)
+            return True
+        return False
+
+    def _stop(self, reason: str, attempt: str) -> None:
+        if self._request_stop(attempt):  # else we ask again
             self.asked = reason
             self._say(f"{reason}: stopping after this step, with a checkpoint")
 
-    def _raise_what_went_wrong(self, ranks: Ranks, watch: Watch, launcher: Launcher) -> None:
+    def _raise_what_went_wrong(self, ranks: Ranks, watch: Watch, launcher: Launcher, attempt: str) -> None:
         signals = self._signals
         if signals.killed_at:
             if ranks.is_alive():
@@ -140,7 +150,7 @@ class Driver:
         if watch.overdue:  # they were killed by us: what is on record came first
             ranks.error = TrainingFailed(str(ranks.error))
         if ranks.error:
-            raise explain(ranks.error, self._directory, launcher.config, self._saves) from ranks.error
+            raise explain(ranks.error, self._directory, launcher.config, self._saves, attempt) from ranks.error
 
 
 def execute(
@@ -162,6 +172,12 @@ def execute(
     with Driver(directory, say, observer, saves) as driver:
         summary = driver.run(function, launcher)
     return summary, driver.exit_code if summary["status"] == "stopped" else 0
+
+
+def _of_attempt(name: str, function: RankFunction) -> None:
+    """What a rank does, knowing which attempt it is of."""
+    os.environ[ATTEMPT] = name
+    function()
 
 
 def _leave(exit_code: int) -> None:

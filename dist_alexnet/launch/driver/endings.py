@@ -3,13 +3,16 @@
 import json
 import time
 import traceback
+from contextlib import suppress
 from typing import Any
 
+from dist_alexnet.checkpoints.files import list_checkpoints
 from dist_alexnet.config import LaunchConfig, UsageError
 from dist_alexnet.data.images import TooManyBadImages
 from dist_alexnet.launch.driver.diagnosis import diagnosis, last_lines
+from dist_alexnet.redact import without_secrets
 from dist_alexnet.runs.directory import RunDirectory
-from dist_alexnet.runs.failure import NonFiniteLoss, RankFailure, TrainingFailed
+from dist_alexnet.runs.failure import Lost, NonFiniteLoss, RankFailure, RoomTaken, TrainingFailed
 from dist_alexnet.runs.writable import remedy
 
 SHOWN_WAIT_S = 90.0  # for a file that another node wrote to be seen here: an NFS client keeps for up to 60 s that there was none
@@ -17,7 +20,7 @@ SHOWN_POLL_S = 0.5
 STACKS = "where each rank was: the stacks at the end of {logs}/rank_*.log; a rank without one was stopped, or lost its node"
 
 # Whose message says all; a line break in it is of a name. Of others the first line is shown, and the log has the rest.
-WHOLE = (NonFiniteLoss.__name__, UsageError.__name__, TooManyBadImages.__name__)
+WHOLE = (NonFiniteLoss.__name__, UsageError.__name__, TooManyBadImages.__name__, Lost.__name__)
 
 
 def read_summary(directory: RunDirectory) -> dict[str, Any]:
@@ -43,13 +46,17 @@ def gone(directory: RunDirectory, saves: bool) -> str:
     return f"{directory.path} was deleted, moved or replaced while its ranks were running, so they were ended; start again{rest}"
 
 
-def explain(error: BaseException, directory: RunDirectory, launch: LaunchConfig, saves: bool) -> BaseException:
+def explain(error: BaseException, directory: RunDirectory, launch: LaunchConfig, saves: bool, attempt: str = "") -> BaseException:
     """The first thing that went wrong, in one line, with the place to read on; and how to go on, where checkpoints are saved."""
-    failures = [] if isinstance(error, TrainingFailed) and error.killed else RankFailure.all(directory)
+    if isinstance(error, RoomTaken):
+        return error
+    failures = RankFailure.all(directory, attempt)
+    if isinstance(error, TrainingFailed) and error.killed and all(failure.timed_out or failure.lost_another for failure in failures):
+        failures = []  # they only follow from it
     try:
         directory.probe()
     except OSError as blocked:
-        mend, again = remedy(blocked) or "have it made writable", "--resume auto" if saves else "run this again"
+        mend, again = remedy(blocked) or "have it made writable", _again(directory) if saves else "run this again"
         return TrainingFailed(f"cannot write {blocked.filename}: {blocked.strerror}; {mend}, then {again}", again=False)
     if not failures:
         return _explain_launcher(error, directory)
@@ -63,6 +70,13 @@ def explain(error: BaseException, directory: RunDirectory, launch: LaunchConfig,
     return _explain_rank(failures[0], directory, saves)
 
 
+def _again(directory: RunDirectory) -> str:
+    with suppress(UsageError):
+        if there := list_checkpoints(directory.checkpoints):
+            return f"--resume auto goes on from {there[-1].name}"
+    return "--resume auto"
+
+
 def _explain_launcher(error: BaseException, directory: RunDirectory) -> BaseException:
     """No rank has failed: the launcher has. What it did not expect is one line here, and whole in a file."""
     if isinstance(error, UsageError):
@@ -71,7 +85,7 @@ def _explain_launcher(error: BaseException, directory: RunDirectory) -> BaseExce
         return TrainingFailed(f"{error}; logs: {directory.log(0).parent}", again=error.again, details=_advice(str(error)))
     log = directory.log(0).with_name("launcher.log")
     try:
-        log.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="backslashreplace")
+        log.write_text(without_secrets("".join(traceback.format_exception(error))), encoding="utf-8", errors="backslashreplace")
         where = f"the traceback: {log}"
     except OSError as second:
         where = f"{log} cannot be written: {second.strerror}"

@@ -12,6 +12,7 @@ from dist_alexnet.parallel.exchanges.traffic import Collective
 from dist_alexnet.parallel.explain.memory import Memory, parameter_bytes
 from dist_alexnet.parallel.placement import length
 from dist_alexnet.parallel.strategy import Strategy
+from dist_alexnet.update.rule import kept_states
 
 LIBRARIES = 720 * 2**20  # resident once a rank has joined the others: torch 2.14 as built for CUDA, pyarrow, numba and DALI
 OPERATORS = 120 * 2**20  # compiled loops, threads and what operators cache, whatever the size of the network
@@ -30,6 +31,7 @@ class Resident:
     images: int  # batches that are trained on, cut out or decoded ahead
     working: int  # what operators and messages need while they run
     validation_and_checkpoint: int  # above what the activations leave free by then
+    copies: int  # of what a rank writes of a checkpoint, for as long as the run goes on
 
     @property
     def total(self) -> int:
@@ -56,7 +58,18 @@ def resident(strategy: Strategy, global_batch: int, step: Memory) -> Resident:
         working=OPERATORS + whole_tensor + MAPS_AT_WORK * _largest_map(strategy, global_batch) + _buffers(strategy, global_batch),
         # Both sets of images are kept ready, and a checkpoint collects one tensor at a time.
         validation_and_checkpoint=max(0, images + whole_tensor - step.activations),
+        copies=_copies(strategy),
     )
+
+
+def _copies(strategy: Strategy) -> int:
+    """The first rank writes the network, the last one the states of the update rule."""
+    if not strategy.config.train.checkpoint_async:
+        return 0
+    rank, last = strategy.world.rank, strategy.world.world_size - 1
+    trained, states = sum(layer.parameters for layer in strategy.layers), len(kept_states(vars(strategy.config.train)))
+    others = sum(layer.buffers for layer in strategy.layers)
+    return ((trained + others) * (rank == 0) + trained * states * (rank == last)) * strategy.item_bytes
 
 
 def _largest_map(strategy: Strategy, global_batch: int) -> int:

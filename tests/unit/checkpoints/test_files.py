@@ -205,3 +205,13 @@ def test_a_state_that_does_not_fit_says_what(checkpoint: Path, told: str) -> Non
     change(checkpoint, MISFITS[told])
     with pytest.raises(Damaged, match=rf"has no readable state.json \({told}\)"):
         read_state(checkpoint)
+
+
+def test_the_best_is_that_whose_own_weights_were_validated(run: Path, checkpoint: Path) -> None:
+    with pytest.raises(UsageError, match="no checkpoint in .*/checkpoints was validated when it was written; leave --best out"):
+        find_checkpoint(run, best=True)
+    validation = {"top1_error": 0.5, "top5_error": 0.0, "loss": 1.0, "images": 8}
+    for folder in list_checkpoints(run / "checkpoints"):
+        change(folder, lambda state: state.update(validation=validation, validated_at=16 * 7))  # the later one only carries it on
+    assert find_checkpoint(run, best=True).name == folder_name(7)
+    assert find_checkpoint(run) == checkpoint

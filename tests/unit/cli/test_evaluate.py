@@ -21,7 +21,7 @@ from dist_alexnet.cli.screen.class_report import (
 from dist_alexnet.config import UsageError
 from dist_alexnet.evaluation import prepare
 from dist_alexnet.evaluation.prepare import EvaluationRequest
-from dist_alexnet.launch import driver
+from dist_alexnet.launch.driver import driver
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import TrainingFailed
 from dist_alexnet.runs.scratch import OWNER

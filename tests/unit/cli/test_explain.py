@@ -72,8 +72,9 @@ def test_explain_draws_to_stdout_or_a_file(tmp_path: Path, capsys: pytest.Captur
 def test_json_says_of_each_rank_what_the_table_shows(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     _, out, _ = call(["explain", "--json", "--strategy", "hybrid", "--gpus", "4"], capsys, monkeypatch)
     described = json.loads(out)
-    (group,) = described["groups"]
-    assert group["ranks"] == [0, 1, 2, 3]
+    assert [group["ranks"] for group in described["groups"]] == [[0, 3], [1, 2]], "the first and the last write checkpoints"
+    assert [bool(group["resident"]["copies"]) for group in described["groups"]] == [True, False]
+    group = described["groups"][0]
     assert group["memory"]["total"] == sum(bytes for kind, bytes in group["memory"].items() if kind != "total")
     assert described["layers"][2]["exchange"] == {
         "joins": "channels",

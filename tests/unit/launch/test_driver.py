@@ -15,15 +15,22 @@ import pytest
 from dist_alexnet.config import LaunchConfig
 from dist_alexnet.data.images import TooManyBadImages
 from dist_alexnet.launch.driver import driver, endings
+from dist_alexnet.launch.driver.diagnosis import diagnosis, last_lines
 from dist_alexnet.launch.launcher import Launcher, RankFunction
 from dist_alexnet.launch.local import LocalLauncher
 from dist_alexnet.runs import directory as run_directory
 from dist_alexnet.runs import watch
-from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.runs.directory import ATTEMPT, RunDirectory
 from dist_alexnet.runs.failure import RankFailure, TrainingFailed
 from dist_alexnet.runs.unstarted import taken_back_unless_started
 
 LAUNCH = LaunchConfig(workers=3, timeout_s=7)
+
+
+@pytest.fixture(autouse=True)
+def of_no_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here ranks are threads of this process, and what they set in its environment is of their test alone."""
+    monkeypatch.setenv(ATTEMPT, "")
 
 
 @pytest.mark.parametrize("saves", [True, False])
@@ -192,3 +199,56 @@ def test_only_ranks_are_killed() -> None:
     assert other.is_alive()
     other.kill()
     other.join()
+
+
+def test_failures_of_another_attempt_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rank whose node was cut off finds out when its link is back, and the next attempt is under way."""
+    directory = RunDirectory(tmp_path / "run")
+    directory.create()
+    for rank, attempt in enumerate(("old", "new", "")):
+        monkeypatch.setenv(ATTEMPT, attempt)
+        RankFailure.record(directory, rank, RuntimeError("Connection reset by peer"))
+    assert [failure.rank for failure in RankFailure.all(directory, "new")] == [1, 2]
+    directory.stop_request.write_text("new")
+    asked = []
+    for attempt in ("new", "old"):
+        monkeypatch.setenv(ATTEMPT, attempt)
+        asked.append(directory.asked_to_stop())
+    directory.stop_request.write_text("")
+    assert (asked, directory.asked_to_stop()) == ([True, False], True)
+
+
+def test_who_ended_without_a_word_is_named_before_who_noticed(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    directory.create()
+    RankFailure.record(directory, 0, RuntimeError("Read error: Connection reset by peer"))
+    told = str(endings.explain(TrainingFailed("rank 0 failed"), directory, LAUNCH, True))
+    assert told.startswith("ranks 1, 2 ended without a word: killed, or gone with their node; rank 0 noticed: Read error")
+
+
+def test_what_a_rank_said_last_is_of_its_newest_failure(tmp_path: Path) -> None:
+    log, failed = tmp_path / "rank_0.log", "2026-01-01 [rank 0/2] ERROR dist_alexnet.launch.rank: rank 0 failed\nTraceback\n  File x\n"
+    log.write_text(f"first\n{failed}second\n\n")
+    assert last_lines(log) == ["first"]
+    log.write_text(f"first\n{failed}second\n{failed}")
+    assert last_lines(log) == ["Traceback", "  File x", "second"]
+    assert last_lines(tmp_path / "missing") == []
+    log.write_text("a\nb\n")
+    assert last_lines(log) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB", "out of memory: type a smaller -b"),
+        ("rank 1 was killed by SIGKILL", "if nobody killed it, the kernel did"),
+        ("rank 1 died: its process crashed or was killed (out of memory?)", "if nobody killed it"),
+        ("OSError: [Errno 28] No space left on device", "the disk is full"),
+        ("The server socket has failed to bind. EADDRINUSE", "a port was taken"),
+        ("DistBackendError: NCCL error in: ncclSystemError", "NCCL failed"),
+        ("ValueError: shapes", ""),
+    ],
+)
+def test_what_is_known_of_a_failure(text: str, advice: str) -> None:
+    assert diagnosis(text).startswith(advice)
+    assert bool(diagnosis(text)) == bool(advice)

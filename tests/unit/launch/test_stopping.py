@@ -12,7 +12,7 @@ import pytest
 RUN = """
 import multiprocessing, os, sys, threading, time
 from pathlib import Path
-from dist_alexnet.launch import driver, signals
+from dist_alexnet.launch.driver import driver, signals
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.failure import TrainingFailed
 from dist_alexnet.launch.launcher import Launcher

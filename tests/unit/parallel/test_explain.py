@@ -83,7 +83,7 @@ def test_an_early_stage_keeps_more_microbatches() -> None:
 
 
 def test_the_turns_of_one_weird_trick_do_not_cut_the_gradients() -> None:
-    (group,) = layout_of("one_weird_trick", 4, scheme="b").groups
+    group = layout_of("one_weird_trick", 4, scheme="b").groups[0]
     assert {one.name: one.messages for one in group.collectives} == {
         "labels": 4,
         "fc6": 4,

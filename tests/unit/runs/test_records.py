@@ -20,7 +20,7 @@ def test_what_is_written_is_read_back(record: Steps | CheckpointSaved) -> None:
 
 
 def test_kinds_have_names_of_their_own() -> None:
-    assert list(KINDS) == ["stage", "start", "train", "val", "checkpoint", "bad_image", "end"]
+    assert list(KINDS) == ["stage", "start", "train", "val", "checkpoint", "checkpoint_failed", "records_late", "bad_image", "end"]
 
 
 def test_lines_from_before_there_were_versions_are_read() -> None:

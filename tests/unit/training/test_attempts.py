@@ -13,27 +13,28 @@ from dist_alexnet.training.room import NoRoom, wait_for_room
 HYBRID = StrategyConfig("hybrid")
 
 
-def elastic(least: int, most: int, grow_after_s: float = 0.0) -> Config:
-    return Config(strategy=HYBRID, launch=LaunchConfig(workers=most, min_workers=least, device="cpu", grow_after_s=grow_after_s))
+def elastic(least: int, most: int) -> Config:
+    return Config(strategy=HYBRID, launch=LaunchConfig(workers=most, min_workers=least, device="cpu"))
 
 
 def test_pairs_grow_by_pairs_on_one_node() -> None:
-    outgrown = Outgrown(elastic(2, 6), 2)
+    outgrown = Outgrown(elastic(2, 6), 2, 0.0)
     assert outgrown(Outlook((2,))) == ""
     assert outgrown(Outlook((2, 1))) == "", "one slot on another node is no place for a pair"
     assert outgrown(Outlook((2, 3))) == "there is room for 4 ranks"
     assert outgrown(Outlook((8, 8))) == "there is room for 6 ranks"
-    assert Outgrown(elastic(2, 6), 6)(Outlook((8, 8))) == ""
+    assert outgrown.room == 6
+    assert Outgrown(elastic(2, 6), 6, 0.0)(Outlook((8, 8))) == ""
 
 
 def test_room_that_does_not_last_is_not_taken() -> None:
-    outgrown = Outgrown(elastic(2, 4, grow_after_s=3600), 2)
+    outgrown = Outgrown(elastic(2, 4), 2, 3600.0)
     assert outgrown(Outlook((2, 2))) == ""
     assert outgrown(Outlook((2, 2))) == ""
 
 
 def test_a_node_that_is_leaving_is_left_and_a_fixed_world_does_not_grow() -> None:
-    fixed = Outgrown(Config(strategy=HYBRID, launch=LaunchConfig(workers=2, device="cpu")), 2)
+    fixed = Outgrown(Config(strategy=HYBRID, launch=LaunchConfig(workers=2, device="cpu")), 2, 0.0)
     assert fixed(Outlook((8, 8))) == ""
     assert fixed(Outlook((8,), ("n1",))) == "n1 is about to be taken away"
 

@@ -57,3 +57,10 @@ def test_every_schedule_rises_first_if_it_is_asked_to(name: str) -> None:
     assert rising.lr(10) == pytest.approx(0.01)
     if name != "cosine":  # which falls from the end of the rise on
         assert [rising.lr(epoch) for epoch in (10, 30, 89)] == [plain.lr(epoch) for epoch in (10, 30, 89)]
+
+
+def test_a_plateau_that_lasts_for_thousands_of_validations_stays_at_its_floor() -> None:
+    schedule = Schedule(TrainConfig(lr=0.01, schedule=ScheduleConfig(name="plateau", patience=1)))
+    for _ in range(2000):
+        schedule.validated(0.5)
+    assert schedule.lr(0.0) == 1e-5
