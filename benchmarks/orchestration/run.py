@@ -2,7 +2,8 @@
 
 Two trainings by the preset quickstart, two ranks each: one under the launcher local, one under ray. Both are started, and then one at a
 time goes on for some seconds while all processes of the other are stopped, so that both see the same machine. Compared are the steps that
-were begun and ended within a block, each block with the two around it.
+were begun and ended within a block, each block with the two around it. On a machine that others use, time says how much of it each was
+given; so CPU time is compared, too: what a step takes of the ranks, and what all other processes of a training take beside them.
 
     python -m benchmarks.orchestration.run --out benchmarks/orchestration/results/NAME.json
 """
@@ -15,16 +16,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.common import environment, summary, write
+from benchmarks.observers.run import cpu_seconds
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.records import Stage, Steps
 
 START_S = 600
 SETTLE_S = 0.5  # after one was stopped and the other goes on
+RANKS = 2
 LAUNCHERS = ("local", "ray")
 
 Block = tuple[float, float]  # its beginning and its end, in seconds since 1970
@@ -38,6 +42,7 @@ class Contestant:
         command = [sys.executable, "-m", "dist_alexnet", "train", "-c", "quickstart", "--launcher", launcher, "--name", launcher, *typed]
         self.driver = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         self.blocks: list[Block] = []
+        self.beside: list[float] = []  # of each block: share of a core that other processes than the ranks took
 
     def wait_for_steps(self) -> None:
         """Until the first is done."""
@@ -48,33 +53,54 @@ class Contestant:
             time.sleep(0.2)
 
     def send(self, number: int) -> None:
-        """To all processes of its session: those of Ray have process groups of their own."""
-        listed = subprocess.run(["ps", "-s", str(self.driver.pid), "-o", "pid="], capture_output=True, text=True, check=False).stdout
-        for pid in map(int, listed.split()):
+        """To all of its processes."""
+        for pid in self.processes():
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
+
+    def processes(self) -> list[int]:
+        """Of its session: those of Ray have process groups of their own."""
+        listed = subprocess.run(["ps", "-s", str(self.driver.pid), "-o", "pid="], capture_output=True, text=True, check=False).stdout
+        return list(map(int, listed.split()))
 
     def goes_on(self, seconds: float) -> None:
         """For one block."""
         self.send(signal.SIGCONT)
         time.sleep(SETTLE_S)
-        begun = time.time()
+        before, begun = self._cpu(), time.time()
         time.sleep(seconds)
         self.blocks.append((begun, time.time()))
+        spent = sorted(now - before.get(pid, 0.0) for pid, now in self._cpu().items())
+        self.beside.append(sum(spent[:-RANKS]) / seconds)
         self.send(signal.SIGSTOP)
 
-    def images_per_second(self) -> list[float]:
-        """Of each block: of the reports whose steps lie within it. A step that was stopped lies in none."""
-        reports = [record for record in self.directory.records() if isinstance(record, Steps)]
-        found = []
-        for begun, ended in self.blocks:
-            inside = [each for each in reports if begun <= each.time - each.steps * each.step_seconds and each.time <= ended]
-            found.append(sum(each.images for each in inside) / sum(each.steps * each.step_seconds for each in inside))
+    def _cpu(self) -> dict[int, float]:
+        found = {}
+        for pid in self.processes():
+            with suppress(OSError):  # it has just ended
+                found[pid] = cpu_seconds(pid)
         return found
 
+    def of_blocks(self) -> Iterator[list[Steps]]:
+        """The reports whose steps lie within each block. A step that was stopped lies in none."""
+        reports = [record for record in self.directory.records() if isinstance(record, Steps)]
+        for begun, ended in self.blocks:
+            yield [each for each in reports if begun <= each.time - each.steps * each.step_seconds and each.time <= ended]
 
-def measure(folder: Path, typed: list[str], pairs: int, seconds: float) -> dict[str, list[float]]:
-    """Images per second in each block of each launcher; `local` has one block more, at the end."""
+    def images_per_second(self) -> list[float]:
+        """In each block."""
+        return [sum(each.images for each in inside) / sum(each.steps * each.step_seconds for each in inside) for inside in self.of_blocks()]
+
+    def cpu_ms_per_image(self) -> list[float]:
+        """Of all ranks, in each block."""
+        return [
+            1e3 * sum(sum(each.cpu_seconds_by_rank) * each.steps for each in inside) / sum(each.images for each in inside)
+            for inside in self.of_blocks()
+        ]
+
+
+def measure(folder: Path, typed: list[str], pairs: int, seconds: float) -> list[Contestant]:
+    """Blocks of each launcher, in turn; `local` has one block more, at the end."""
     with ExitStack() as running:
         contestants = []
         for launcher in LAUNCHERS:
@@ -88,7 +114,7 @@ def measure(folder: Path, typed: list[str], pairs: int, seconds: float) -> dict[
             local.goes_on(seconds)
             ray.goes_on(seconds)
         local.goes_on(seconds)
-        return {launcher: each.images_per_second() for launcher, each in zip(LAUNCHERS, contestants, strict=True)}
+    return contestants
 
 
 def main() -> None:
@@ -99,13 +125,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     before = environment()
-    typed = ["--gpus", "2", "--device", "cpu", f"launch.threads={options.threads}"]
+    typed = ["--gpus", str(RANKS), "--device", "cpu", f"launch.threads={options.threads}"]
     typed += ["train.log_every=2", "train.epochs=1000", "train.validate_every=0", "launch.timeout_s=3600"]
     with tempfile.TemporaryDirectory(prefix="cost-", ignore_cleanup_errors=True) as folder:
-        fast = measure(Path(folder), typed, options.pairs, options.seconds)
+        contestants = dict(zip(LAUNCHERS, measure(Path(folder), typed, options.pairs, options.seconds), strict=True))
+        fast = {name: each.images_per_second() for name, each in contestants.items()}
+        spent = {name: each.cpu_ms_per_image() for name, each in contestants.items()}
     # A block is compared with the mean of its neighbours, which takes out what changes slowly.
     ratios = [mine / (left + right) * 2 for mine, (left, right) in zip(fast["ray"], pairwise(fast["local"]), strict=True)]
-    results = {"images_per_second": {name: summary(values) for name, values in fast.items()}, "throughput_ratio": summary(ratios, 4)}
+    results = {
+        "images_per_second": {name: summary(values) for name, values in fast.items()},
+        "throughput_ratio": summary(ratios, 4),
+        "cpu_ms_per_image": {name: summary(values, 3) for name, values in spent.items()},
+        "cores_beside_ranks": {name: summary(each.beside, 4) for name, each in contestants.items()},
+    }
     print(json.dumps(results, indent=1))
     write(
         {"environment": before, "seconds": options.seconds, "threads": options.threads, "ratios": ratios, "results": results}, options.out
