@@ -19,6 +19,8 @@ from tests.orchestration.test_local_runs import tensors
 
 BATCH = 16
 RESTART_S = 900  # of a cluster whose nodes come back, on two cores that others use, too
+STEPS_PER_KILL = 40
+LAST = 40  # steps without a kill: it takes a moment to find out whom, and the run goes on meanwhile
 UP_TO_S = 0.4  # after a step: some steps, a checkpoint and a validation of the tiny network take as long
 
 Run = subprocess.Popen[str]
@@ -46,7 +48,9 @@ class Progress:
 def kill_at_random_steps(run: Run, folder: Path, steps: int, kills: list[Callable[[], None]], chance: random.Random) -> None:
     """Do each of `kills` once, in this order, at moments of their own; each third while a checkpoint is being written."""
     progress = Progress(folder)
-    for number, (step, kill) in enumerate(zip(sorted(chance.sample(range(1, steps - 6), len(kills))), kills, strict=True)):
+    for number, kill in enumerate(kills):
+        room = (steps - LAST - progress.look().step) // (len(kills) - number)
+        step = progress.step + chance.randrange(max(room, 1))
         wait_until(run, lambda step=step: progress.look().step >= step, RESTART_S)  # type: ignore[misc]
         if number % 3 == 2:
             wait_until(run, lambda before=progress.saves: progress.look().saves > before)  # type: ignore[misc]

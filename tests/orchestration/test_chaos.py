@@ -10,11 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Command
-from tests.orchestration.chaos import assert_undisturbed, kill_at_random_steps, kill_rank, of_session
+from tests.orchestration.chaos import STEPS_PER_KILL, assert_undisturbed, kill_at_random_steps, kill_rank, of_session
 from tests.orchestration.runs import begin, has_logged, left_of, wait_until
 from tests.orchestration.test_sudden_ends import leftovers
-
-STEPS = 42  # seven epochs
 
 
 @pytest.fixture
@@ -28,7 +26,7 @@ def temporary() -> Iterator[Path]:
 @pytest.mark.timeout(3600)
 def test_killed_ranks(workplace: Path, dist_alexnet: Command, temporary: Path, launcher: str, kills: int) -> None:
     """Half of the kills hit rank 0. The moments are other ones each time; the name of the run says the seed that chose them."""
-    seed, steps = random.randrange(10**6), STEPS if kills < 10 else 10 * kills
+    seed, steps = random.randrange(10**6), STEPS_PER_KILL * (kills + 1)
     chance, end = random.Random(seed), ("--max-steps", str(steps), "train.keep_checkpoints=2")
     calm = dist_alexnet("train", "-c", "tiny.yaml", "--name", f"calm-{kills}", "train.epochs=1000", *end)
     assert calm.returncode == 0, calm.stderr

@@ -16,7 +16,7 @@ from cluster.testing.ray_nodes import RayNodes
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.records import RunStarted
 from tests.conftest import Command
-from tests.orchestration.chaos import Progress, assert_undisturbed, kill_at_random_steps, kill_rank
+from tests.orchestration.chaos import STEPS_PER_KILL, Progress, assert_undisturbed, kill_at_random_steps, kill_rank
 from tests.orchestration.runs import wait_until as wait_until_in_time
 from tests.orchestration.test_local_runs import tensors
 
@@ -104,7 +104,7 @@ def test_a_run_waits_for_a_head_node_that_is_restarted(workplace: Path, dist_ale
 @pytest.mark.parametrize("kills", [6, 30])
 def test_killed_nodes_and_ranks(workplace: Path, dist_alexnet: Command, kills: int) -> None:
     """By turns a rank, rank 0, and a node that holds a pair, which comes back. The head has no slots."""
-    seed, steps = random.randrange(10**6), 10 * kills
+    seed, steps = random.randrange(10**6), STEPS_PER_KILL * (kills + 1)
     chance, end = random.Random(seed), ("--max-steps", str(steps), "--strategy", "hybrid", "--gpus", "4")
     calm = dist_alexnet("train", *LONG, *end, "--name", f"calm-pairs-{kills}", timeout_s=1200)
     assert calm.returncode == 0, calm.stderr
