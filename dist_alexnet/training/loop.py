@@ -18,6 +18,7 @@ from dist_alexnet.evaluation.evaluation import evaluate
 from dist_alexnet.evaluation.tally import Validation
 from dist_alexnet.launch.agreement import Agreement
 from dist_alexnet.launch.bad_images import BadImages
+from dist_alexnet.launch.late_sum import LateSum
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.runs.failure import NonFiniteLoss
 from dist_alexnet.runs.metrics import MetricsFile
@@ -25,7 +26,6 @@ from dist_alexnet.runs.records import BadImage, Stage, Steps, Validated
 from dist_alexnet.telemetry.environment import versions
 from dist_alexnet.training.job import Job
 from dist_alexnet.training.keeper import Keeper
-from dist_alexnet.training.late_sum import LateSum
 from dist_alexnet.training.meter import Meter
 from dist_alexnet.training.pace import Pace, Work
 from dist_alexnet.training.trainer import Trainer

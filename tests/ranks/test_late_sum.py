@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from dist_alexnet.launch.agreement import Agreement
+from dist_alexnet.launch.late_sum import LateSum
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.ranks import run_on_ranks
-from dist_alexnet.training.late_sum import LateSum
 
 
 def add_up(world: World) -> list[list[float] | None]:
