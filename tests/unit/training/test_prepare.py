@@ -154,7 +154,7 @@ def test_an_output_directory_that_is_a_file(tmp_path: Path, preset: str, picture
 
 def test_a_disk_that_is_full_leaves_nothing_behind(tmp_path: Path, preset: str, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "check_ranks", lambda: None)  # for which shared memory is a file too
-    with full_disk(), pytest.raises(UsageError, match="cannot write .*/runs/x: .*; type --output-dir"):
+    with full_disk(), pytest.raises(UsageError, match="cannot write .*/runs/x: .*; make room, or type --output-dir"):
         ask(tmp_path, preset, f"data.path={pictures}")
     assert not (tmp_path / "runs" / "x").exists()
 
