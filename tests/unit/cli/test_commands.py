@@ -82,7 +82,7 @@ def test_flags_are_settings() -> None:
     }
     config = resolve({}, options.as_overrides(parameters))
     assert (config.launch.workers, config.train.global_batch, config.data.path) == (1, 1, "1")
-    assert config.observers == {"prometheus": {"port": "1", "host": "1"}}
+    assert config.observers == {"prometheus": {"port": "1", "host": "1"}, "storage": {"uri": "1"}}
 
 
 def test_a_flag_asks_for_an_observer_as_it_comes() -> None:
