@@ -32,7 +32,7 @@ def test_the_observer_of_the_page(tmp_path: Path, preset: str, capsys: pytest.Ca
     assert [step for step, *_ in rows] == [3, 4], "after a validation, and at the end"
     assert read_preset(str(tmp_path / "runs" / "run" / "config.yaml"))["observers"] == {"losses": {"file": "all.csv"}}
     for override, said in (
-        ("observers.loses={}", "unknown observer 'loses'; did you mean 'losses'? installed: losses, prometheus, tensorboard"),
+        ("observers.loses={}", "unknown observer 'loses'; did you mean 'losses'? installed: losses, prometheus, storage, tensorboard"),
         ("observers.losses=on", "observers.losses=on: it is a section; set what is in it, as in observers.losses.NAME=..., or null"),
         (
             "observers.losses.flie=x",
