@@ -20,7 +20,8 @@ def test_what_is_written_is_read_back(record: Steps | CheckpointSaved) -> None:
 
 
 def test_kinds_have_names_of_their_own() -> None:
-    assert list(KINDS) == ["stage", "start", "train", "val", "checkpoint", "checkpoint_failed", "records_late", "bad_image", "end"]
+    known = ["stage", "start", "train", "val", "checkpoint", "checkpoint_failed", "records_late", "bad_image", "restart", "end"]
+    assert list(KINDS) == known
 
 
 def test_lines_from_before_there_were_versions_are_read() -> None:
