@@ -117,6 +117,7 @@ def fixture_undisturbed(workplace: Path, dist_alexnet: Command) -> Path:
     return workplace / "runs" / "on-one-machine"
 
 
+@pytest.mark.slow  # a head and two attempts take minutes on two busy cores
 def test_two_nodes_that_lose_packets_and_a_rank_end_with_the_bits_of_one_machine(
     ray: RayNodes, nodes: list[Node], workplace: Path, undisturbed: Path
 ) -> None:
