@@ -44,7 +44,9 @@ class Outgrown:
         """In words; empty: it should go on."""
         if outlook.leaving:
             return f"{', '.join(outlook.leaving)} is about to be taken away"
-        self.room = largest_world(self._config, outlook.rooms) if self._config.launch.min_workers is not None else 0
+        if self._config.launch.min_workers is None:
+            return ""
+        self.room = largest_world(self._config, outlook.rooms)
         if self.room <= self._ranks:
             self._larger_since = None
             return ""
@@ -76,6 +78,8 @@ class Attempts:
             except TrainingFailed as error:
                 failed = error
             except UsageError as error:  # the launcher's: a cluster that was there before does not answer
+                if not (self._elastic or self.job.config.launch.max_failures):
+                    raise
                 failed = TrainingFailed(str(error))
             self._next(failed, outgrown.room if self._driver.asked else self.ranks, step)
 
@@ -101,10 +105,11 @@ class Attempts:
         self._go_on(there, why, step, failed is not None and not excused and there >= self.ranks)
 
     def _has_trained(self) -> bool:
-        """This attempt has reported steps."""
-        records = list(self.job.directory.records())
-        attempts = [record.attempt for record in records if isinstance(record, RunStarted)]
-        return any(isinstance(record, Steps) and record.attempt == max(attempts) for record in records)
+        """This attempt has reported steps; it may have ended before it could say that it had begun."""
+        trained = False
+        for record in self.job.directory.records():
+            trained = isinstance(record, Steps) or (trained and not isinstance(record, Restarted))
+        return trained
 
     def _room(self, config: Config, hope: int, failed: TrainingFailed | None, forgiven: bool) -> int:
         """How many ranks the next attempt may have; the failure goes on its way where there is none."""

@@ -59,7 +59,7 @@ def wait_for_room(
         except UsageError as error:
             there, ranks, trouble = Capacity((), ()), 0, str(error)
         waited = time.monotonic() - begun
-        if ranks >= (least if waited < patient_s else 1):
+        if ranks >= (max(least, 1) if waited < patient_s else 1):
             return ranks
         soon = largest_world(config, there.whole) > 0 and waited < FREE_WAIT_S
         if stopped() or not (soon or waited < max(wait_s, patient_s)):

@@ -1,16 +1,25 @@
 """What is decided between two attempts, without one."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from dist_alexnet.config import Config, LaunchConfig, StrategyConfig, UsageError
+from dist_alexnet.launch.driver.driver import Driver
 from dist_alexnet.launch.launcher import Capacity, Outlook
+from dist_alexnet.runs.directory import RunDirectory
+from dist_alexnet.runs.metrics import MetricsFile
+from dist_alexnet.runs.records import Record, Restarted, RunStarted, Steps
 from dist_alexnet.training import room
-from dist_alexnet.training.attempts import Outgrown
+from dist_alexnet.training.attempts import Attempts, Outgrown
+from dist_alexnet.training.job import Job
 from dist_alexnet.training.room import NoRoom, wait_for_room
 
 HYBRID = StrategyConfig("hybrid")
+STEPS = Steps(step=1, epoch=1.0, lr=0.1, loss=1.0, steps=1, step_seconds=1.0, phase_seconds={})
+RESTARTED = Restarted(step=1, ranks=2, next_ranks=4, why="there is room for 4 ranks", failed=False)
+STARTED = RunStarted(step=1, epoch=1.0, total_epochs=2.0, total_steps=2)
 
 
 def elastic(least: int, most: int) -> Config:
@@ -37,6 +46,7 @@ def test_a_node_that_is_leaving_is_left_and_a_fixed_world_does_not_grow() -> Non
     fixed = Outgrown(Config(strategy=HYBRID, launch=LaunchConfig(workers=2, device="cpu")), 2, 0.0)
     assert fixed(Outlook((8, 8))) == ""
     assert fixed(Outlook((8,), ("n1",))) == "n1 is about to be taken away"
+    assert fixed.room == 2
 
 
 class Place:
@@ -76,3 +86,28 @@ def test_waiting_is_told_once_and_ends_with_the_most_that_fit(monkeypatch: pytes
     ranks, said = waited(monkeypatch, elastic(2, 6), nothing, nothing, UsageError("no answer"), some, wait_s=60)
     assert ranks == 4
     assert said == ["waiting up to 60 s for room: 2 to 6 ranks need nothing, room for 0"]
+
+
+def test_no_room_at_all_is_not_room_for_no_rank(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "FREE_WAIT_S", 0.0)
+    with pytest.raises(NoRoom, match="room for 0"):
+        waited(monkeypatch, elastic(2, 4), Capacity((), (), "nothing"))
+
+
+@pytest.mark.parametrize(
+    ("records", "trained"),
+    [
+        ([], False),
+        ([STEPS], True),
+        ([STEPS, RESTARTED], False),  # the attempt that has failed did not come as far as saying that it had begun
+        ([STEPS, RESTARTED, STARTED], False),
+        ([STEPS, RESTARTED, STARTED, STEPS], True),
+    ],
+)
+def test_whether_an_attempt_has_trained(records: list[Record], trained: bool, tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path)
+    file = MetricsFile(directory.metrics)
+    for record in records:
+        file.write(record)
+    attempts = Attempts(Job(elastic(2, 4), directory, tmp_path), 4, Driver(directory, print), print)
+    assert attempts._has_trained() == trained
