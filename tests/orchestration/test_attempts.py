@@ -57,13 +57,6 @@ def test_a_killed_rank_is_forgiven_and_costs_nothing_but_time(dist_alexnet: Comm
     assert all(torch.equal(weights[name], same[name]) for name in same)
 
 
-def test_what_another_attempt_would_share_is_not_tried_again(dist_alexnet: Command, workplace: Path) -> None:
-    done = dist_alexnet("train", "-c", "tiny.yaml", "--name", "nan-again", "--max-failures", "5", "train.lr=1e9")
-    assert done.returncode == 1
-    assert "the loss is" in done.stderr
-    assert not [record for record in RunDirectory(workplace / "runs" / "nan-again").records() if isinstance(record, Restarted)]
-
-
 @pytest.mark.parametrize(
     ("typed", "error"),
     [

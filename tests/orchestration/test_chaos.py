@@ -22,7 +22,8 @@ def temporary() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.parametrize(("launcher", "kills"), [("local", 3), pytest.param("local", 30, marks=pytest.mark.slow)])
+@pytest.mark.slow  # test_attempts.py has one kill, at a moment of its own
+@pytest.mark.parametrize(("launcher", "kills"), [("local", 3), ("local", 30)])
 @pytest.mark.timeout(3600)
 def test_killed_ranks(workplace: Path, dist_alexnet: Command, temporary: Path, launcher: str, kills: int) -> None:
     """Half of the kills hit rank 0. The moments are other ones each time; the name of the run says the seed that chose them."""

@@ -176,11 +176,12 @@ def test_an_evaluation_ends_at_the_first_signal(whole: Path, number: signal.Sign
 
 
 def test_a_loss_that_is_no_number_stops_the_run_with_advice(dist_alexnet: Command, workplace: Path) -> None:
-    result = dist_alexnet("train", "-c", "tiny.yaml", "--name", "nan", "train.lr=1e9")
+    result = dist_alexnet("train", "-c", "tiny.yaml", "--name", "nan", "train.lr=1e9", "--max-failures", "5")
     assert result.returncode == 1
     assert re.search(r"error: rank \d failed: the loss is (nan|inf) at step \d.*type a smaller train.lr", result.stderr)
     assert "Traceback" not in result.stderr
     run = workplace / "runs" / "nan"
+    assert records(run, "restart") == [], "another attempt would end alike"
     whole = [path.read_text() for path in (run / "env.json", *run.glob("logs/*.error.json"), *run.glob("checkpoints/*/state.json"))]
     for text in (*whole, *(run / "metrics.jsonl").read_text().splitlines()):
         json.loads(text, parse_constant=pytest.fail)

@@ -38,7 +38,7 @@ from dist_alexnet.training.job import Job
 from dist_alexnet.training.loop import Training
 
 RANKS, SLOW = 2, 1  # the slow one
-PLANTED_S = {"rank": 0.03, "disk": 0.4, "exchange": 0.012}  # per layer, batch, exchange: far above what each takes in this network
+PLANTED_S = {"rank": 0.03, "disk": 0.4, "exchange": 0.02}  # per layer, batch, exchange: far above what each takes in this network
 SENTENCES = {
     "rank": r"waits \d+% of its step for rank 1, which takes [\d,]+ ms longer for the forward pass",
     "disk": r"waits \d+% of its step for images on rank 1, and the others for it",
@@ -85,7 +85,7 @@ def configs() -> list[Config]:
     made = []
     for name in registry.names(registry.STRATEGIES):
         config = configure(name, model=replace(TINY, classes=4), batch=4)
-        config = replace(config, data=replace(config.data, store_size=40), train=replace(config.train, epochs=1, max_steps=4, log_every=1))
+        config = replace(config, data=replace(config.data, store_size=40), train=replace(config.train, epochs=1, max_steps=6, log_every=1))
         made += [] if refusal(config, RANKS) else [config]
     return made
 

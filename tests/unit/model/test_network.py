@@ -46,7 +46,8 @@ class PlainAlexNet(nn.Module):
         return torch.cat([self.lrn(half) for half in x.chunk(2, dim=1)], dim=1)
 
 
-def compare(model: ModelConfig, dtype: torch.dtype, tolerance: float, batch: int) -> None:
+def compare(model: ModelConfig, dtype: torch.dtype, tolerance: float, batch: int, kinks: float = 0.0) -> None:
+    """`kinks`: what a few units may add to the relative error of gradients, whose sums lie so close to zero that rounding switches them."""
     ours = Network(describe(model), seed=5, dtype=dtype)
     plain = PlainAlexNet(model).to(dtype)
     plain.load_state_dict(ours.state_dict())
@@ -58,7 +59,7 @@ def compare(model: ModelConfig, dtype: torch.dtype, tolerance: float, batch: int
         loss.backward()
     assert losses[0].item() == pytest.approx(losses[1].item(), rel=tolerance)
     for (name, mine), theirs in zip(ours.named_parameters(), plain.parameters(), strict=True):
-        assert float((mine.grad - theirs.grad).norm()) <= tolerance * float(theirs.grad.norm()), name
+        assert float((mine.grad - theirs.grad).norm()) <= (tolerance + kinks) * float(theirs.grad.norm()), name
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-4)])
@@ -67,9 +68,11 @@ def test_a_small_network_equals_plain_pytorch(dtype: torch.dtype, tolerance: flo
     compare(SMALL, dtype, tolerance, batch=4)
 
 
-def test_the_full_network_equals_plain_pytorch() -> None:
+@pytest.mark.parametrize(("dtype", "tolerance", "kinks"), [(torch.float64, 1e-10, 0.0), (torch.float32, 1e-4, 0.05)])
+def test_the_full_network_equals_plain_pytorch(dtype: torch.dtype, tolerance: float, kinks: float) -> None:
+    """In float32 one unit of fc6 that is on here and off there is a good percent of a gradient of conv1."""
     torch.manual_seed(0)
-    compare(ModelConfig(classes=1000, init="code", dropout=0.0), torch.float32, 1e-4, batch=2)
+    compare(ModelConfig(classes=1000, init="code", dropout=0.0), dtype, tolerance, batch=2, kinks=kinks)
 
 
 def test_weights_are_drawn_whole_and_then_cut() -> None:
