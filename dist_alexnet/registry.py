@@ -3,8 +3,9 @@
 import difflib
 import inspect
 import sys
+from functools import cache
 from importlib.machinery import PathFinder
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from importlib.util import module_from_spec
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,20 @@ ROOT = Path(dist_alexnet.__file__).parents[1]  # where our other packages lie, t
 OURS = ("strategies", "cluster")  # names that a folder or package of somebody else may have
 
 
+@cache
+def _installed(group: str, path: tuple[str, ...]) -> EntryPoints:
+    """Of all packages on `sys.path`. Their metadata are files, which are read once: a command asks for many names."""
+    return entry_points(group=group)
+
+
+def installed(group: str) -> EntryPoints:
+    """What packages bring for an entry-point group."""
+    return _installed(group, tuple(sys.path))
+
+
 def names(group: str) -> list[str]:
     """Installed names of an entry-point group, sorted."""
-    return sorted({point.name for point in entry_points(group=group)})
+    return sorted(installed(group).names)
 
 
 def find(group: str, name: str) -> EntryPoint:
@@ -30,16 +42,16 @@ def find(group: str, name: str) -> EntryPoint:
     Raises:
         UsageError: no such name (says the closest), two packages claim it, or nothing is installed.
     """
-    kind, points = _KIND[group], entry_points(group=group)
+    kind, points = _KIND[group], installed(group)
     if not points:
         ours = ", not even our own: a bare checkout has no entry points; type pip install -e ." if group in (STRATEGIES, LAUNCHERS) else ""
         raise UsageError(f"no {kind} is installed{ours or f', but {name!r} was asked for'}")
     found: list[EntryPoint] = [point for point in points if point.name == name]
     if not found:
-        installed = sorted({point.name for point in points})
-        close = difflib.get_close_matches(name, installed, n=1, cutoff=0.4)
+        known = names(group)
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
         hint = f"did you mean {close[0]!r}? " if close else ""
-        raise UsageError(f"unknown {kind} {name!r}; {hint}installed: {', '.join(installed)}")
+        raise UsageError(f"unknown {kind} {name!r}; {hint}installed: {', '.join(known)}")
     if len({point.value for point in found}) > 1:
         raise UsageError(f"{kind} {name!r} is claimed by {' and '.join(sorted(p.value for p in found))}; uninstall one of them")
     return found[0]

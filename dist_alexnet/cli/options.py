@@ -1,30 +1,26 @@
 """Options that several commands share, and how they become `key=value`."""
 
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from dist_alexnet import registry
 from dist_alexnet.config import UsageError
 from dist_alexnet.settings.presets import preset_names
 
-
-def _installed(group: str) -> str:
-    return ", ".join(sorted({point.name for point in entry_points(group=f"dist_alexnet.{group}")}))
-
-
+_STRATEGIES, _LAUNCHERS = (", ".join(registry.names(group)) for group in (registry.STRATEGIES, registry.LAUNCHERS))
 Preset = Annotated[
     str | None, typer.Option("-c", "--config", help=f"Preset ({', '.join(preset_names())}), or YAML file.", metavar="PRESET|FILE")
 ]
-Strategy = Annotated[str | None, typer.Option("--strategy", help=f"How to spread the network; installed: {_installed('strategies')}.")]
+Strategy = Annotated[str | None, typer.Option("--strategy", help=f"How to spread the network; installed: {_STRATEGIES}.")]
 Workers = Annotated[int | None, typer.Option("--gpus", help="Ranks: CUDA devices, or CPU processes where there is no CUDA.")]
 Device = Annotated[str | None, typer.Option("--device", help="auto, cuda or cpu.")]
 ShareDevice = Annotated[
     bool | None, typer.Option("--share-device", help="Let ranks share a CUDA device, over gloo: to show correctness, not for speed.")
 ]
-LauncherName = Annotated[str | None, typer.Option("--launcher", help=f"Who starts the ranks; installed: {_installed('launchers')}.")]
+LauncherName = Annotated[str | None, typer.Option("--launcher", help=f"Who starts the ranks; installed: {_LAUNCHERS}.")]
 Elastic = Annotated[
     str | None,
     typer.Option("--elastic", help="Ranks: as many as there is room for, from MIN to MAX; grows and shrinks.", metavar="MIN:MAX"),

@@ -1,13 +1,9 @@
-"""What is read while it is damaged, and what is installed."""
+"""What is read while it is damaged."""
 
-from collections.abc import Iterator
-from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
-from dist_alexnet import registry
 from dist_alexnet.config import SynthConfig
 from dist_alexnet.data.prepare.photograph import Storage
 from dist_alexnet.data.prepare.prepare import prepare
@@ -21,11 +17,3 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(folder / "photographs", SynthConfig(classes=4, train=24, val=10, seed=3))
     prepare(folder / "photographs", folder / "set", Storage(size=64), shard_images=7, workers=1)
     return folder / "set"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def installed() -> Iterator[None]:
-    """What is installed is looked up once: it takes longer than most cases."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "entry_points", cache(entry_points))
-        yield

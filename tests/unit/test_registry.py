@@ -61,7 +61,7 @@ def test_two_packages_cannot_claim_one_name(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_nothing_installed_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "entry_points", lambda group: [])
+    monkeypatch.setattr(registry, "installed", lambda group: [])
     with pytest.raises(UsageError, match=r"no launcher is installed.*type pip install -e \."):
         registry.load(registry.LAUNCHERS, "local")
 
