@@ -19,6 +19,7 @@ from dist_alexnet.redact import without_secrets
 WITHOUT_FOLDERS = ("s3", "gcs", "abfs")  # there a name may hold slashes, and what is called a folder would be an empty object
 MEANS_ELSE = frozenset("#?%")  # than itself, in a URI
 CHUNK_BYTES = 2**23
+RECORD_BYTES = 2**16  # of a line of records, which are shorter
 SHOWN_LETTERS = 160  # of what a library says
 
 
@@ -60,6 +61,14 @@ class Remote:
         except FileNotFoundError:
             return None
 
+    def first_record(self, name: str) -> bytes:
+        """The first line of a file of records, which tells a run from others of its name; empty: there is none."""
+        try:
+            with self._files.open_input_stream(self._at(name)) as stream:
+                return bytes(stream.read(RECORD_BYTES)).partition(b"\n")[0]
+        except FileNotFoundError:
+            return b""
+
     def write(self, name: str, content: bytes) -> None:
         """A small file."""
         with self._stream(name) as stream:
@@ -80,6 +89,14 @@ class Remote:
         """A file, which need not be there."""
         with suppress(FileNotFoundError):
             self._files.delete_file(self._at(name))
+
+    def has_another(self, metrics: Path) -> bool:
+        """Whether its records are of another run than those of a file here (OSError: it does not answer); False where either has none."""
+        if not metrics.exists():
+            return False
+        with metrics.open("rb") as file:
+            here, there = file.read(RECORD_BYTES).partition(b"\n")[0], self.first_record(metrics.name)
+        return bool(here and there) and here != there
 
     def checkpoints(self) -> tuple[list[str], list[str]]:
         """Names of the complete ones, by step, and of what else is called like one."""

@@ -75,13 +75,14 @@ class Storage(Observer):
 
     def _refuse_another_run(self, earlier: Iterable[Record]) -> None:
         """Of a run that is gone on with, this machine has something: what `--resume` fetched, if nothing else."""
-        if next(iter(earlier), None) or list_checkpoints(self._directory.checkpoints):
-            return
+        known = bool(next(iter(earlier), None) or list_checkpoints(self._directory.checkpoints))
         there, _ = self._remote.checkpoints()
-        if there or self._remote.read(self._directory.metrics.name):
+        if known and not self._remote.has_another(self._directory.metrics):
+            return
+        if there or self._remote.first_record(self._directory.metrics.name):
             raise UsageError(
                 f"--storage {self._uri} has another run {self._directory.path.name}, with {len(there)} checkpoint(s), which would be "
-                "overwritten; type --resume auto to go on with it, or another --name"
+                f"overwritten; type {'' if known else '--resume auto to go on with it, or '}another {'--storage' if known else '--name'}"
             )
 
     def _run(self) -> None:

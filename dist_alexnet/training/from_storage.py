@@ -47,6 +47,11 @@ def _fetch(remote: Remote, directory: RunDirectory, named: str, tell: Callable[[
     newest, _ = newest_whole(here)
     step = int(newest.name[5:]) if newest else -1
     try:
+        if remote.has_another(directory.metrics):
+            raise UsageError(
+                f"{directory.path} is another run than the one of this name on the storage; type another --output-dir to go on with that "
+                "one, or leave the storage out"
+            )
         there, _ = remote.checkpoints()
         wanted = [name for name in reversed(there) if int(name[5:]) > step]
         if named and not there and not here:

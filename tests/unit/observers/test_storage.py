@@ -110,6 +110,21 @@ def test_a_run_that_this_machine_does_not_know_is_not_overwritten(run: RunDirect
     observer(another, s3).close()
 
 
+def test_runs_of_one_name_are_not_mixed(run: RunDirectory, s3: S3, tmp_path: Path) -> None:
+    """Neither by what is copied there (a run of other storage that is gone on with here) nor by what is fetched."""
+    run.metrics.write_text("a record\n")
+    observer(run, s3).close()
+    another = RunDirectory(tmp_path / "there" / run.path.name)
+    shutil.copytree(run.path, another.path)
+    another.metrics.write_text("another\n")
+    with pytest.raises(UsageError, match=f"has another run {run.path.name}, .* would be overwritten; type another --storage"):
+        observer(another, s3)
+    shutil.rmtree(another.checkpoints / folder_name(9))
+    with pytest.raises(UsageError, match="is another run than the one of this name on the storage; type another --output-dir"):
+        from_storage("auto", run.path.name, tmp_path / "there", [f"observers.storage.uri={s3.uri()}"], print)
+    assert len(list_checkpoints(another.checkpoints)) == 2
+
+
 def test_a_run_that_was_killed_before_its_first_checkpoint_goes_on_elsewhere(run: RunDirectory, s3: S3, tmp_path: Path) -> None:
     run.metrics.write_text("a record\n")
     shutil.rmtree(run.checkpoints)
