@@ -65,11 +65,16 @@ def s3_server() -> Iterator[S3]:
 
 
 def _wait_for(process: "subprocess.Popen[bytes]", port: int) -> None:
+    """Until it has answered: the first answer loads what the library asks for with less patience."""
     deadline = time.monotonic() + START_S
     while process.poll() is None and time.monotonic() < deadline:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_S)
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            connection.request("GET", "/")
+            connection.getresponse().read()
             return
         except OSError:
             time.sleep(0.05)
+        finally:
+            connection.close()
     raise AssertionError("the S3 server does not start")
