@@ -185,7 +185,8 @@ class TrainConfig:
     epochs: float = 90.0  # passes over the training set
     max_steps: int | None = None  # stop after this many steps; the schedule still follows train.epochs
     seed: int = 0  # weights, order, augmentation and dropout depend on it and on nothing else
-    dtype: Literal["float32", "float64"] = "float32"
+    dtype: Literal["float32", "float64"] = "float32"  # of parameters, and of all else where train.precision does not say otherwise
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"  # of products: as train.dtype | float32, rounded on CUDA | bfloat16, as activations
     lr: float = 0.01
     bias_lr_factor: float = 2.0  # biases learn at lr * this, without decay (the authors' code)
     momentum: float = 0.9
@@ -202,10 +203,17 @@ class TrainConfig:
         check_positive("train", self, "global_batch", "accumulation", "epochs", "lr", "log_every", "bias_lr_factor")
         check_not_negative("train", self, "momentum", "weight_decay", "validate_every", "checkpoint_every", "keep_checkpoints")
         check_range("train", self, 0, MAX_SEED - 1, "seed")
+        if self.precision != "fp32" and self.dtype != "float32":
+            raise UsageError(f"train.precision={self.precision} keeps parameters in float32; leave train.dtype={self.dtype} out, or it")
         if self.momentum >= 1:
             raise UsageError(f"train.momentum={self.momentum}: must be below 1")
         if self.max_steps is not None and self.max_steps < 1:
             raise UsageError(f"train.max_steps={self.max_steps}: must be at least 1, or null")
+
+    @property
+    def numbers(self) -> str:
+        """In which numbers a step computes: float64, float32, tf32 or bf16."""
+        return self.dtype if self.precision == "fp32" else self.precision
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def collect(files: Mapping[str, Rows], strategy: Strategy, network: Network, opt
                     if holder == rank and writer != rank:
                         sends[writer] = tensors[full].contiguous()
                     elif writer == rank:
-                        there = torch.empty((rows.stop - rows.start, *shape[1:]), dtype=network.dtype, device=world.device)
+                        there = torch.empty((rows.stop - rows.start, *shape[1:]), dtype=network.precision.parameter, device=world.device)
                         written.append((files[kind], tensors[full] if holder == rank else receives.setdefault(holder, there)))
             channel.swap(name, "forward", sends, receives)
             for file, part in written:
@@ -75,6 +75,7 @@ def load_tensors(checkpoint: Path, strategy: Strategy, network: Network, optimiz
         for name, tensor in canonical_tensors(strategy, network, optimizer).items():
             for piece in pieces[name]:
                 _copy_rows(name, piece, rows_kept(strategy, name), tensor)
+    network.refresh()
 
 
 def _shapes(strategy: Strategy, optimizer: VelocitySGD) -> dict[str, Shapes]:

@@ -139,7 +139,7 @@ class Saves:
         return ended
 
     def _file(self, place: Path, kind: str, shapes: Shapes, copy: bool) -> Rows:
-        path, dtype = place / state_file(kind), self._network.dtype
+        path, dtype = place / state_file(kind), self._network.precision.parameter
         if not copy:
             return TensorFile(path, shapes, dtype)
         if kind not in self._copies:

@@ -32,6 +32,7 @@ Data = Annotated[
 ]
 OutputDir = Annotated[Path, typer.Option("--output-dir", help="Where run folders go.")]
 Batch = Annotated[int | None, typer.Option("-b", "--batch", help="Images per optimizer step over all ranks.")]
+Precision = Annotated[str | None, typer.Option("--precision", help="fp32, tf32 (on CUDA) or bf16: of matrix products and activations.")]
 Processes = Annotated[int | None, typer.Option("--workers", help="Processes; default: one per core.")]
 MetricsPort = Annotated[int | None, typer.Option("--metrics-port", help="Serve metrics for Prometheus there; 0: a free port.")]
 MetricsHost = Annotated[
@@ -56,6 +57,7 @@ KEYS = {
     "wait": "launch.wait_s",
     "data": "data.path",
     "batch": "train.global_batch",
+    "precision": "train.precision",
     "epochs": "train.epochs",
     "max_steps": "train.max_steps",
     "seed": "train.seed",

@@ -31,6 +31,7 @@ def train(
     ] = None,
     storage: options.Storage = None,
     batch: options.Batch = None,
+    precision: options.Precision = None,
     epochs: Annotated[float | None, typer.Option("--epochs", help="Passes over the training set.")] = None,
     max_steps: Annotated[int | None, typer.Option("--max-steps", help="Stop after this many optimizer steps.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Of weights, order, augmentation and dropout.")] = None,

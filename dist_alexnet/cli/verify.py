@@ -23,7 +23,7 @@ def verify(
     strategies: Annotated[str, typer.Option("--strategies", help="all, or names with commas between.")] = "all",
     gpus: Annotated[str, typer.Option("--gpus", help="Ranks, with commas between.")] = "1,2",
     steps: Annotated[int, typer.Option("--steps", help="Optimizer steps that are compared.")] = 5,
-    dtype: Annotated[str, typer.Option("--dtype", help="float64 or float32.")] = "float64",
+    dtype: Annotated[str, typer.Option("--dtype", help="float64, float32 or bf16.")] = "float64",
     batch: Annotated[int, typer.Option("-b", "--batch", help="Images per step; a number that ranks do not divide tests more.")] = 11,
     device: options.Device = None,
     share_device: options.ShareDevice = None,
@@ -49,7 +49,15 @@ def verify(
     if out and folder.exists() and any(folder.iterdir()) and not (folder / "certificate.json").exists():
         raise UsageError(f"--out {out}: there are other things in it; type a new folder, or that of a certificate")
 
-    prepared = prepare_verification(preset, [f"train.dtype={dtype}", *typed], strategies, gpus, steps, folder.parent, say)
+    prepared = prepare_verification(
+        preset,
+        [f"train.{'dtype' if dtype.startswith('float') else 'precision'}={dtype}", *typed],
+        strategies,
+        gpus,
+        steps,
+        folder.parent,
+        say,
+    )
     from dist_alexnet.verify import certificate
     from dist_alexnet.verify.run import run_cases
 

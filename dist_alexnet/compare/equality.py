@@ -58,7 +58,7 @@ def check(
 def _case(entry: Entry) -> Case:
     config: Config = entry.config
     images = max(IMAGES, 2 * config.launch.ranks + 1)
-    config = steps_config(replace(config, train=replace(config.train, dtype="float64", global_batch=images)))
+    config = steps_config(replace(config, train=replace(config.train, dtype="float64", precision="fp32", global_batch=images)))
     return Case(config, tolerance=ROUNDED if rounds_what_it_sends(entry.config) else None)
 
 

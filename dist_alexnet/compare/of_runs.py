@@ -50,7 +50,7 @@ def compare_runs(folders: Sequence[Path]) -> Comparison:
         setting={
             "runs": [shown(str(run.path)) for run in read],
             "device": first.started.device,
-            "dtype": _at(first.config, "train", "dtype"),
+            "dtype": _numbers(first.config),
             "data": _at(first.config, "data", "path") or "generated",
             "model": first.config.get("model"),
         },
@@ -190,6 +190,12 @@ def _at(content: Any, *keys: str) -> Any:
     for key in keys:
         content = content.get(key) if isinstance(content, dict) else None
     return content
+
+
+def _numbers(config: Any) -> Any:
+    """As `TrainConfig.numbers`, of a file."""
+    precision = _at(config, "train", "precision")
+    return _at(config, "train", "dtype") if precision in (None, "fp32") else precision
 
 
 def _section(content: Any) -> Mapping[str, Any]:

@@ -143,7 +143,7 @@ def _setting(prepared: Prepared) -> dict[str, Any]:
         "data": shown(str(prepared.data)) if prepared.data else "drawn from the seed",
         "device": config.launch.device,
         "launcher": config.launch.name,
-        "dtype": config.train.dtype,
+        "dtype": config.train.numbers,
         "seed": config.train.seed,
         "classes": config.model.classes,
         "model": asdict(config.model),

@@ -51,10 +51,10 @@ def evaluate(
 
 def _averaged(strategy: Strategy, networks: Sequence[Network], batches: Iterable[Batch], views: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Logarithms of the mean probabilities, [b, K], and labels, where this rank speaks for its rows; elsewhere it only takes part."""
-    parameter = next(networks[0].parameters())
+    device, precision = strategy.world.device, networks[0].precision
     total, terms = None, 0
     for batch in batches:
-        batch = batch.to(parameter.device, parameter.dtype)
+        batch = batch.to(device, precision.activation)
         for network in networks:
             scores = strategy.predict(network, batch.images)
             if strategy.speaks_for_its_rows:

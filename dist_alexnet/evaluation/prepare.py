@@ -17,7 +17,11 @@ from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.settings.idle import IN_EVALUATION, check_idle, typed_keys
 
 # Settings that decide what a network reads.
-NUMBERS = (*(("data", key) for key in ("mean", "subtract", "statistics", "std", "store_size", "dtype")), ("train", "dtype"))
+NUMBERS = (
+    *(("data", key) for key in ("mean", "subtract", "statistics", "std", "store_size", "dtype")),
+    ("train", "dtype"),
+    ("train", "precision"),
+)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from dist_alexnet.launch.agreement import Agreement
 from dist_alexnet.launch.fingerprint import check_fingerprints, fingerprint
 from dist_alexnet.machine.allocator import keep_freed_memory
 from dist_alexnet.machine.cores import share_of_cores
+from dist_alexnet.model.precision import allow_tf32
 from dist_alexnet.parallel.strategy import Strategy
 from dist_alexnet.parallel.world import World
 from dist_alexnet.redact import without_secrets
@@ -60,6 +61,7 @@ def rank_process(config: Config, directory: RunDirectory) -> Iterator[World]:
             check_fingerprints(nodes, [prints for _, prints in everybody])
             world = replace(world, nodes=nodes)
             torch.set_num_threads(settle_threads(config, world).launch.threads)  # OpenMP's and MKL's too
+            allow_tf32(config.train)
             yield world
     except BaseException as error:
         logger.exception("rank %d failed", rank)

@@ -42,6 +42,8 @@ def settle_ranks(config: Config) -> Config:
             f"{least} ranks need {least} CUDA devices, but {visible} are visible; "
             f"type {instead}--device cpu for {least} processes on the CPU"
         )
+    if config.train.precision == "tf32" and device != "cuda":
+        raise UsageError("train.precision=tf32 is rounding of CUDA devices, and this is on the CPU; type train.precision=fp32 or bf16")
     return replace(config, launch=replace(launch, workers=workers, device=device))
 
 

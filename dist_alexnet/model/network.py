@@ -5,7 +5,7 @@ Letters: B images, C channels, H side of the map; a share of a layer has the out
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from torch.nn import functional
 from dist_alexnet.model.block.choose import fuse
 from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.operations.contract import Draw, Kind, MaskWatcher, Place
+from dist_alexnet.model.precision import Precision
 
 __all__ = ["Draw", "LayerShare", "MaskWatcher", "Network", "Product", "Share", "Span", "canonical_parameters", "multiply"]
 
@@ -42,14 +43,18 @@ def canonical_parameters(layer: Layer, seed: int) -> tuple[Tensor, Tensor]:
 
 
 class LayerShare(nn.Module):
-    """One layer with weights and its operations, for the output channels that this rank holds. Their tensors have names beside `weight`."""
+    """One layer with weights and its operations, for the output channels that this rank holds. Their tensors have names beside `weight`.
+
+    In mixed precision `copies` has its parameters in the type of activations, by name; `refresh` makes them anew.
+    """
 
     weight: nn.Parameter | None
     bias: nn.Parameter | None
 
-    def __init__(self, layer: Layer, share: Share, seed: int, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, layer: Layer, share: Share, seed: int, device: torch.device, precision: Precision) -> None:
         super().__init__()
-        self.layer, self.share = layer, share
+        self.layer, self.share, self.precision, dtype = layer, share, precision, precision.parameter
+        self.copies: dict[str, Tensor] = {}
         outputs = share.outputs.stop - share.outputs.start
         # A tower is a run of output channels, so a share holds that part of the groups and of the towers that it holds of the channels.
         self.groups, self.towers = (max(1, n * outputs // layer.out_channels) for n in (layer.groups, layer.towers))
@@ -70,6 +75,8 @@ class LayerShare(nn.Module):
                 self.register_parameter(name, nn.Parameter(tensor))
             else:
                 self.register_buffer(name, tensor)
+        if precision.mixed:
+            self.copies = {name: p.detach().to(precision.activation) for name, p in self.named_parameters()}
 
     def forward(self, x: Tensor, draw: Draw | None) -> Tensor:
         """[B, C_in, H, H] -> [B, C_out, H', H'] of this share; [B, C_out] for a linear layer.
@@ -81,15 +88,31 @@ class LayerShare(nn.Module):
         if self.share.exchange:
             x = self.share.exchange(x)
         if self.weight is None or self.bias is None:
-            return self._nothing(x)
-        if self.share.product:
-            y = self.share.product(x, self.weight, self.bias, self.layer)
+            y = self._nothing(x)
         else:
-            y = multiply(x, self.weight, self.bias, self.layer, self.groups)
-        place = self._place(draw)
-        for operation in fuse(self.layer.then):
-            y = operation.apply(y, place)
-        return y
+            y = self._map(x, self._read("weight"), self._read("bias"))
+            place = self._place(draw)
+            for operation in fuse(self.layer.then):
+                y = operation.apply(y, place).to(self.precision.activation)
+        return y.to(self.precision.parameter) if self.layer.is_last else y
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Have products read the parameters as they are now."""
+        for name, copy in self.copies.items():
+            copy.copy_(self.get_parameter(name))
+
+    def _map(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        if self.share.product:
+            return self.share.product(x, weight, bias, self.layer)
+        return multiply(x, weight, bias, self.layer, self.groups)
+
+    def _read(self, name: str) -> Tensor:
+        """A tensor of the layer as it is computed with."""
+        tensor: Tensor = getattr(self, name)
+        if name in self.copies:
+            tensor = _ReadCopy.apply(tensor, self.copies[name])
+        return tensor
 
     def _nothing(self, x: Tensor) -> Tensor:
         """No channel of the layer, but with a place in the graph: the adjoint of an exchange must run here too."""
@@ -99,8 +122,21 @@ class LayerShare(nn.Module):
         return x.flatten(1)[:, :0].reshape(len(x), 0, side, side)
 
     def _place(self, draw: Draw | None) -> Place:
-        tensors = {name: getattr(self, name) for name in self.layer.own_tensors}
+        tensors = {name: self._read(name) for name in self.layer.own_tensors}
         return Place(self.layer.index, self.layer.name, self.share.outputs, self.towers, self.training, draw, tensors)
+
+
+class _ReadCopy(torch.autograd.Function):
+    """A copy of a parameter in another type; its gradient is the parameter's, in the parameter's type."""
+
+    @staticmethod
+    def forward(ctx: Any, parameter: Tensor, copy: Tensor) -> Tensor:
+        ctx.dtype = parameter.dtype
+        return copy.detach()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0].to(ctx.dtype), None
 
 
 def multiply(x: Tensor, weight: Tensor, bias: Tensor | None, layer: Layer, groups: int = 1) -> Tensor:
@@ -127,7 +163,7 @@ class Network(nn.Module):
         *,
         seed: int = 0,
         device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
+        precision: Precision = Precision(),  # noqa: B008 - frozen
     ) -> None:
         """Build the shares, from initial weights that are drawn whole and then cut.
 
@@ -136,28 +172,35 @@ class Network(nn.Module):
             shares: layer name -> share; a layer that is not named is held whole.
             seed: of the initial weights.
             device: where the parameters live.
-            dtype: of the parameters and of the computation.
+            precision: types of parameters and activations.
         """
         super().__init__()
         for layer in layers:
             share = (shares or {}).get(layer.name, Share(slice(0, layer.out_channels)))
-            self.add_module(layer.name, LayerShare(layer, share, seed, torch.device(device), dtype))
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the parameters and of the computation."""
-        return next(self.parameters()).dtype
+            self.add_module(layer.name, LayerShare(layer, share, seed, torch.device(device), precision))
+        self.precision = precision
 
     def forward(self, images: Tensor, draw: Draw | None = None) -> Tensor:
-        """Scores [B, k] of the classes that this rank holds, from images [B, 3, S, S]."""
+        """Scores [B, k] of the classes that this rank holds, in the type of parameters, from images [B, 3, S, S] in that of activations."""
         x = images
         for layer in self.children():
             x = layer(x, draw)
         return x
 
+    def refresh(self) -> None:
+        """Have products read the parameters as they are now: after an update, or after others were loaded."""
+        refresh(self)
+
     def span(self, kind: Kind) -> "Span":
         """The convolutional or the fully connected part, over the same parameters."""
         return Span([layer for layer in self.children() if isinstance(layer, LayerShare) and layer.layer.kind == kind])
+
+
+def refresh(module: nn.Module) -> None:
+    """As `Network.refresh`, of the layers in a module."""
+    for layer in module.modules():
+        if isinstance(layer, LayerShare):
+            layer.refresh()
 
 
 class Span(nn.Sequential):

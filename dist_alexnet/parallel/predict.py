@@ -6,7 +6,10 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
+import torch
+
 from dist_alexnet.model.layers import Layer
+from dist_alexnet.model.precision import Precision
 from dist_alexnet.parallel.exchanges.batch_to_model import ROW_LABEL_BYTES, BatchToModel
 from dist_alexnet.parallel.exchanges.exchange import WIRE_DTYPES, Exchange, Wire
 from dist_alexnet.parallel.exchanges.loss import STATISTICS
@@ -34,8 +37,8 @@ class Stated(Protocol):
         """Into which this rank's rows of a step are cut."""
 
     @property
-    def item_bytes(self) -> int:
-        """Bytes of a number as it is computed."""
+    def precision(self) -> Precision:
+        """Types of parameters, activations and gradients."""
 
     def placement(self, layer: Layer) -> Mapping[str, Placement]:
         """Where the output channels of a layer live."""
@@ -66,7 +69,7 @@ def collectives(tables: Stated, global_batch: int) -> Iterator[Collective]:
         exchange = tables.exchange(layer)
         if exchange is None or tables.mesh[exchange.axis] == 1:
             continue
-        map_bytes = before.result_size**2 * wire_bytes(exchange.wire, tables)
+        map_bytes = before.result_size**2 * wire_bytes(exchange.wire, tables.precision.activation)
         place, axes = tables.coordinate[exchange.axis], (exchange.axis,)
         if isinstance(exchange, BatchToModel):
             brought = tables.rows_along(exchange.axis, global_batch)
@@ -79,15 +82,15 @@ def collectives(tables: Stated, global_batch: int) -> Iterator[Collective]:
         yield Collective(layer.name, there, "forward", axes, forward, times)
         back.insert(0, Collective(layer.name, back_again, "backward", axes, backward, times))
     if axis := tables.loss_axis():
-        sent = rows * STATISTICS * tables.item_bytes * (tables.mesh[axis] - 1)
+        sent = rows * STATISTICS * tables.precision.parameter.itemsize * (tables.mesh[axis] - 1)
         yield Collective("loss", "all-gather", "forward", (axis,), sent, times)
     yield from back
     yield from _gradients(tables)
 
 
-def wire_bytes(wire: Wire, tables: Stated) -> int:
-    """Bytes of a number on its way."""
-    return WIRE_DTYPES[wire].itemsize if wire in WIRE_DTYPES else tables.item_bytes
+def wire_bytes(wire: Wire, dtype: torch.dtype) -> int:
+    """Bytes on its way of a number that is computed in a type."""
+    return WIRE_DTYPES.get(wire, dtype).itemsize
 
 
 def gradient_axes(tables: Stated, layer: Layer) -> tuple[str, ...]:
@@ -108,5 +111,5 @@ def _gradients(tables: Stated) -> Iterator[Collective]:
         for axis in axes:
             ranks *= tables.mesh[axis]
         if ranks > 1 and elements:
-            item = wire_bytes(tables.gradient_wire, tables)
+            item = wire_bytes(tables.gradient_wire, tables.precision.gradient)
             yield Collective("gradients", "all-reduce", "backward", axes, all_reduce_bytes(elements * item, ranks))

@@ -49,7 +49,6 @@ from dist_alexnet.parallel.exchanges.gradients import DataParallel
 from dist_alexnet.parallel.exchanges.traffic import Collective, Traffic
 from dist_alexnet.parallel.placement import length
 from dist_alexnet.parallel.predict import collectives
-from dist_alexnet.parallel.tables import DTYPES
 from dist_alexnet.update.optimizer import VelocitySGD
 
 
@@ -82,9 +81,8 @@ class Strategy(Connected, ABC):
 
     def build(self) -> Network:
         """This rank's share of the network, with the initial weights of the seed."""
-        train = self.config.train
         shares = {layer.name: self.share(layer) for layer in self.layers}
-        return Network(self.layers, shares, seed=train.seed, device=self.world.device, dtype=DTYPES[train.dtype])
+        return Network(self.layers, shares, seed=self.config.train.seed, device=self.world.device, precision=self.precision)
 
     def parallelize(self, network: Network) -> nn.Module:
         """The module to call, around this rank's share of the network: here gradients are summed over "data"."""

@@ -7,18 +7,16 @@ from copy import copy
 from dataclasses import replace
 from typing import Any, Self, final
 
-import torch
-
 from dist_alexnet.config import Config, UsageError
 from dist_alexnet.model.layers import Layer
 from dist_alexnet.model.networks.alexnet import describe
+from dist_alexnet.model.precision import Precision, precision_of
 from dist_alexnet.parallel.checks import check_axes, check_tables, lack_of_rows
 from dist_alexnet.parallel.placement import Owner, Shard, interval, length
 from dist_alexnet.parallel.statement import Statement
 from dist_alexnet.parallel.world import World, coordinates, mesh_size, split_rows
 from dist_alexnet.resolve import parse_options
 
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
 MOST_BY_ITSELF = 64  # ranks that are started where nobody has said how many
 
 
@@ -135,9 +133,9 @@ class Tables(Statement, ABC):
 
     @property
     @final
-    def item_bytes(self) -> int:
-        """Bytes of a number as it is computed."""
-        return DTYPES[self.config.train.dtype].itemsize
+    def precision(self) -> Precision:
+        """Types of parameters, activations and gradients."""
+        return precision_of(self.config.train)
 
     @final
     def _along(self, axis: str, measure: Callable[[Mapping[str, int]], int], *what: object) -> list[int]:

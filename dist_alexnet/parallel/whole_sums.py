@@ -16,10 +16,10 @@ from torch import Tensor
 
 from dist_alexnet.config import Config
 from dist_alexnet.model.layers import Layer, parameter_shapes
+from dist_alexnet.model.precision import Precision
 from dist_alexnet.parallel.exchanges.exchange import Channel
 from dist_alexnet.parallel.exchanges.traffic import Collective, all_reduce_bytes
 from dist_alexnet.parallel.placement import Placement, Shard
-from dist_alexnet.parallel.tables import DTYPES
 from dist_alexnet.parallel.world import World
 
 NAME = "sums"  # in the traffic of a step
@@ -34,8 +34,8 @@ class Placed(Protocol):
     layers: tuple[Layer, ...]
 
     @property
-    def item_bytes(self) -> int:
-        """Bytes of a number as it is computed."""
+    def precision(self) -> Precision:
+        """Types of parameters, activations and gradients."""
 
     def momentum(self, layer: Layer) -> Mapping[str, Placement]:
         """Where the momentum of a layer is kept."""
@@ -80,7 +80,7 @@ class WholeSums:
                 raise ValueError(f"{name}: needs {self._numbers} numbers, got shape {list(value.shape)}")
         sums = dict(values)
         for axis, names in self._messages():
-            empty = torch.zeros(self._numbers, dtype=DTYPES[self._strategy.config.train.dtype], device=self._strategy.world.device)
+            empty = torch.zeros(self._numbers, dtype=self._strategy.precision.parameter, device=self._strategy.world.device)
             message = torch.stack([sums.get(name, empty) for name in names])
             self._add_up(message, self._strategy.channel(axis))
             sums |= {name: total for name, total in zip(names, message, strict=True) if name in values}
@@ -89,7 +89,7 @@ class WholeSums:
     def collectives(self) -> Iterator[Collective]:
         """What one call sends, for a strategy whose rule calls it to say so in its own `collectives`."""
         for axis, names in self._messages():
-            sent = all_reduce_bytes(len(names) * self._numbers * self._strategy.item_bytes, self._strategy.mesh[axis])
+            sent = all_reduce_bytes(len(names) * self._numbers * self._strategy.precision.parameter.itemsize, self._strategy.mesh[axis])
             yield Collective(NAME, "all-reduce", "backward", (axis,), sent)
 
     def _messages(self) -> Iterator[tuple[str, list[str]]]:

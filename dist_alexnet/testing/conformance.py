@@ -5,7 +5,7 @@
     class TestMine(StrategyConformance):
         strategy = "mine"
 
-It trains as one process does, in double and in single precision, with rows that do not divide evenly; sends the bytes that it predicts;
+It trains as one process does, in double, single and mixed precision, with rows that do not divide evenly; sends the bytes that it predicts;
 writes checkpoints that `single` reads, and reads those of `single`; and says which world sizes it serves, the others in one clear line.
 """
 
@@ -51,14 +51,15 @@ def configure(
     strategy: str,
     options: Mapping[str, Any] | None = None,
     *,
-    dtype: str = "float64",
+    numbers: str = "float64",
     accumulation: int = 1,
     model: ModelConfig = SMALL,
     batch: int = UNEVEN_BATCH,
 ) -> Config:
     """A run with everything on that could hide a fault: dropout, momentum, decay, and a learning rate that changes."""
     schedule = ScheduleConfig(name="dexp")
-    train = TrainConfig(global_batch=batch, accumulation=accumulation, dtype=dtype, seed=3, epochs=1, schedule=schedule)  # type: ignore[arg-type]
+    types: dict[str, Any] = {"dtype": numbers} if numbers.startswith("float") else {"precision": numbers}
+    train = TrainConfig(global_batch=batch, accumulation=accumulation, seed=3, epochs=1, schedule=schedule, **types)
     return Config(model=model, train=train, strategy=StrategyConfig(strategy, dict(options or {})), launch=LaunchConfig(timeout_s=60))
 
 
@@ -85,9 +86,9 @@ def refusal_when_made(config: Config, ranks: int) -> str:
 
 
 @cache
-def reference(dtype: str = "float64", model: ModelConfig = SMALL, batch: int = UNEVEN_BATCH) -> Reference:
+def reference(numbers: str = "float64", model: ModelConfig = SMALL, batch: int = UNEVEN_BATCH) -> Reference:
     """The one-process run."""
-    strategy = connect_strategy(configure("single", dtype=dtype, model=model, batch=batch), World())
+    strategy = connect_strategy(configure("single", numbers=numbers, model=model, batch=batch), World())
     return Reference.of(train_steps(strategy, generated_batches(strategy.config, strategy), STEPS))
 
 
@@ -97,7 +98,7 @@ def compare(world: World, configs: Sequence[Config], references: Mapping[str, Re
     for config in configs:
         strategy = connect_strategy(config, world)
         record = train_steps(strategy, generated_batches(config, strategy), STEPS)
-        evidence.append(Evidence.of(record, references[config.train.dtype]))
+        evidence.append(Evidence.of(record, references[config.train.numbers]))
     return evidence
 
 
@@ -106,10 +107,12 @@ def verdicts(ranks: int, configs: Sequence[Config]) -> list[Verdict]:
     if not configs:
         return []
     model, batch = configs[0].model, configs[0].train.global_batch
-    references = {dtype: reference(dtype, model, batch) for dtype in {config.train.dtype for config in configs}}
+    references = {numbers: reference(numbers, model, batch) for numbers in {config.train.numbers for config in configs}}
     by_rank = run_on_ranks(ranks, compare, configs, references)
     units = {layer.index: layer.out_channels for layer in describe(model) if layer.dropout}
-    return [judge([evidence[i] for evidence in by_rank], units, batch, TOLERANCES[config.train.dtype]) for i, config in enumerate(configs)]
+    return [
+        judge([evidence[i] for evidence in by_rank], units, batch, TOLERANCES[config.train.numbers]) for i, config in enumerate(configs)
+    ]
 
 
 def save_checkpoints(world: World, folder: Path, configs: Mapping[str, Config]) -> None:
@@ -155,7 +158,7 @@ def _share(strategy: Strategy) -> tuple[Network, VelocitySGD]:
 def _evaluate_one_image(strategy: Strategy, network: Network) -> None:
     """Before a checkpoint comes a validation, in whose last batch some ranks may have nothing."""
     rows, size = strategy.rows(1), strategy.config.model.image_size
-    images = torch.zeros(1, 3, size, size, dtype=network.dtype)[rows].contiguous(memory_format=torch.channels_last)
+    images = torch.zeros(1, 3, size, size, dtype=network.precision.activation)[rows].contiguous(memory_format=torch.channels_last)
     network.eval()
     with torch.no_grad():
         scores = strategy.predict(network, images)
@@ -189,9 +192,9 @@ class StrategyConformance:
     def test_it_trains_as_one_process_does(self) -> None:
         """Losses, weights, momentum, masks, images and bytes."""
         for ranks in self.world_sizes:
-            configs = [_in(config, dtype) for config in variants(self.strategy, ranks) for dtype in TOLERANCES]
+            configs = [_in(config, numbers) for config in variants(self.strategy, ranks) for numbers in TOLERANCES]
             for config, verdict in zip(configs, verdicts(ranks, configs), strict=True):
-                assert verdict.passed, f"{config.strategy} on {ranks} ranks in {config.train.dtype}: {'; '.join(verdict.faults)}"
+                assert verdict.passed, f"{config.strategy} on {ranks} ranks in {config.train.numbers}: {'; '.join(verdict.faults)}"
 
     def test_its_checkpoints_are_canonical(self, tmp_path: Path) -> None:
         """They go to `single` and come from it."""
@@ -222,8 +225,8 @@ class StrategyConformance:
             assert re.search(rf"\b{ranks}\b.*type ", message), message
 
 
-def _in(config: Config, dtype: str) -> Config:
-    return configure(config.strategy.name, config.strategy.options, dtype=dtype)
+def _in(config: Config, numbers: str) -> Config:
+    return configure(config.strategy.name, config.strategy.options, numbers=numbers)
 
 
 def _with_model(config: Config, model: ModelConfig) -> Config:

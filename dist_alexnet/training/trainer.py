@@ -30,5 +30,8 @@ class Trainer:
             Loss of this rank's rows, summed and divided by the size of the global batch; it counts where the strategy speaks for them.
         """
         with self.strategy.clock("h2d"):
-            batch = batch.to(self.strategy.world.device, self.network.dtype)
-        return self.strategy.train_step(self.net, self.optimizer, lr, batch, number)
+            batch = batch.to(self.strategy.world.device, self.network.precision.activation)
+        loss = self.strategy.train_step(self.net, self.optimizer, lr, batch, number)
+        with self.strategy.clock("optimizer"):
+            self.network.refresh()
+        return loss

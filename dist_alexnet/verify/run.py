@@ -99,6 +99,6 @@ def _judge(tell: Callable[[Case], None], case: Case, found: list[Any] | None) ->
     if found is not None:
         train = case.config.train
         units = {layer.index: layer.out_channels for layer in describe(case.config.model) if layer.dropout}
-        tolerance = case.tolerance or TOLERANCES[train.dtype]
+        tolerance = case.tolerance or TOLERANCES[train.numbers]
         case.verdict = judge([Evidence.from_dict(each) for each in found], units, train.global_batch, tolerance)
     tell(case)

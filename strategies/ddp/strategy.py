@@ -82,5 +82,5 @@ class Ddp(Strategy):
         yield from super().collectives(global_batch)
         if self.options.shard_optimizer and self.world.world_size > 1:
             rows = [(layer, interval(layer.out_channels, self.momentum(layer), self.mesh, self.coordinate)) for layer in self.layers]
-            own = sum(layer.parameters // layer.out_channels * length(part) for layer, part in rows) * self.item_bytes
+            own = sum(layer.parameters // layer.out_channels * length(part) for layer, part in rows) * self.precision.parameter.itemsize
             yield Collective("weights", "all-gather", "forward", ("data",), own * (self.world.world_size - 1))

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from torch import Tensor, nn
-from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 
 from dist_alexnet.config import Config
 from dist_alexnet.model.layers import Layer
-from dist_alexnet.model.network import Network
+from dist_alexnet.model.network import LayerShare, Network
 from dist_alexnet.parallel.exchanges.traffic import Collective, Direction
 from dist_alexnet.parallel.placement import Placement, Shard
 from dist_alexnet.parallel.strategy import Strategy
@@ -60,6 +60,8 @@ class Fsdp(Strategy):
         # It warns of in-place operations on what a layer returns, of which the network has none.
         warnings.filterwarnings("ignore", message=".*returned a view tensor")
         for layer in network.children():
+            assert isinstance(layer, LayerShare)
+            layer.copies.clear()  # shards are gathered in the type that products read
             for parameter in layer.parameters():
                 parameter.data = parameter.data.contiguous()  # convolution weights are channels-last, which fully_shard does not take
             self._shard(layer)
@@ -106,15 +108,14 @@ class Fsdp(Strategy):
         """Every layer gathered forward and, unless it is kept, backward; its gradient scattered with the last microbatch."""
         others, microbatches = self.world.world_size - 1, self.config.train.accumulation
         # All shards travel as large as the largest.
-        shards = [
-            layer.parameters // layer.out_channels * -(-layer.out_channels // (others + 1)) * self.item_bytes for layer in self.layers
-        ]
+        shards = [layer.parameters // layer.out_channels * -(-layer.out_channels // (others + 1)) for layer in self.layers]
+        weight, gradient = self.precision.activation.itemsize, self.precision.gradient.itemsize
         for shard in shards:
-            yield Collective("weights", "all-gather", "forward", ("data",), microbatches * others * shard, microbatches)
+            yield Collective("weights", "all-gather", "forward", ("data",), microbatches * others * shard * weight, microbatches)
         for shard in reversed(shards):
             if not self.options.keep_gathered:
-                yield Collective("weights", "all-gather", "backward", ("data",), microbatches * others * shard, microbatches)
-            yield Collective("gradients", "reduce-scatter", "backward", ("data",), others * shard)
+                yield Collective("weights", "all-gather", "backward", ("data",), microbatches * others * shard * weight, microbatches)
+            yield Collective("gradients", "reduce-scatter", "backward", ("data",), others * shard * gradient)
 
     def _begin(self, direction: Direction) -> Callable[..., None]:
         """A hook of the network: from here on layers are gathered for this pass."""
@@ -125,7 +126,10 @@ class Fsdp(Strategy):
         return begin
 
     def _shard(self, layer: nn.Module) -> None:
-        unit = fully_shard(layer, mesh=self.device_mesh, reshard_after_forward=not self.options.keep_gathered)
+        policy = (
+            MixedPrecisionPolicy(self.precision.activation, self.precision.gradient) if self.precision.mixed else MixedPrecisionPolicy()
+        )
+        unit = fully_shard(layer, mesh=self.device_mesh, reshard_after_forward=not self.options.keep_gathered, mp_policy=policy)
         unit.set_gradient_divide_factor(1.0)  # summed: the loss is divided by the global batch already
         unit.set_force_sum_reduction_for_comms(True)  # and by a plain sum, which is all that gloo has
         unit.set_custom_all_gather(GatherWeights(self.channel("data"), lambda: self.direction))

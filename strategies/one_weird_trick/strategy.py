@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from dist_alexnet.batch import Batch
 from dist_alexnet.config import Config, UsageError, check_positive
 from dist_alexnet.model.layers import Layer
-from dist_alexnet.model.network import Network
+from dist_alexnet.model.network import Network, refresh
 from dist_alexnet.parallel.exchanges.batch_to_model import BatchToModel, Scheme, join_rows
 from dist_alexnet.parallel.exchanges.exchange import Exchange
 from dist_alexnet.parallel.exchanges.gradients import BUCKET_MIB, DataParallel
@@ -139,8 +139,13 @@ class OneWeirdTrick(Strategy):
         if not self.options.fc_batch:
             return super().train_step(net, optimizer, lr, batch, step)
         assert isinstance(net, Halves)
+
+        def update(share: float) -> None:
+            optimizer.step_at(lr * share, kinds=["linear"])
+            refresh(net)
+
         net.zero_grad()
-        loss = net.run(batch, step, update=lambda share: optimizer.step_at(lr * share, kinds=["linear"]))
+        loss = net.run(batch, step, update)
         with self.clock("optimizer"):
             optimizer.step_at(lr, kinds=["conv"])
         return loss

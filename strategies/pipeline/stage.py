@@ -44,8 +44,9 @@ class Stage(nn.Module):
         super().__init__()
         self.network, self._draw, self._channel, self._fill_to = network, draw, channel, microbatches * rows
         self._step = self._global_batch = 0
-        into = torch.empty(rows, *shapes[0], device="meta", dtype=network.dtype, requires_grad=channel.rank > 0)
-        out = torch.empty(rows, *shapes[1], device="meta", dtype=network.dtype, requires_grad=True)
+        read, left = network.precision.activation, network.precision.activation if names[1] else network.precision.parameter
+        into = torch.empty(rows, *shapes[0], device="meta", dtype=read, requires_grad=channel.rank > 0)
+        out = torch.empty(rows, *shapes[1], device="meta", dtype=left, requires_grad=True)
         stage = _CountedStage(self, channel.rank, channel.size, next(network.parameters()).device, into, out, group=channel.group)
         stage.channel, stage.names = channel, {"forward": names[1], "backward": names[0]}
         self._schedule = Schedule1F1B(stage, microbatches, loss_fn=self._loss, scale_grads=False)
@@ -67,7 +68,7 @@ class Stage(nn.Module):
         inputs, target = (images,) if self._channel.rank == 0 else (), labels if self._channel.rank == self._channel.size - 1 else None
         with self._channel.exposed("stages"):  # whatever is neither forward nor backward: transfers, and waiting in the bubble
             self._schedule.step(*inputs, rows=functional.pad(batch.rows, (0, fill)), target=target, losses=losses, return_outputs=False)
-        return torch.stack(losses).detach().sum() if losses else images.new_zeros(())
+        return torch.stack(losses).detach().sum() if losses else images.new_zeros((), dtype=self.network.precision.parameter)
 
     def _loss(self, scores: Tensor, labels: Tensor) -> Tensor:
         return functional.cross_entropy(scores, labels, ignore_index=NO_LABEL, reduction="sum") / self._global_batch

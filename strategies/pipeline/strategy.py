@@ -21,7 +21,6 @@ from dist_alexnet.model.networks.alexnet import describe
 from dist_alexnet.parallel.exchanges.exchange import Exchange
 from dist_alexnet.parallel.placement import Owner, Placement
 from dist_alexnet.parallel.strategy import Strategy
-from dist_alexnet.parallel.tables import DTYPES
 from strategies.pipeline.stage import Stage
 
 
@@ -113,8 +112,7 @@ class Pipeline(Strategy):
 
     def build(self) -> Network:
         """The layers of this rank."""
-        train = self.config.train
-        return Network(self.own_layers, seed=train.seed, device=self.world.device, dtype=DTYPES[train.dtype])
+        return Network(self.own_layers, seed=self.config.train.seed, device=self.world.device, precision=self.precision)
 
     def parallelize(self, network: Network) -> nn.Module:
         """The stage with its schedule."""

@@ -44,13 +44,13 @@ MORE: list[tuple[str, int, int, dict[str, Any]]] = [
 
 def cases(ranks: int) -> list[Config]:
     doubles = [config for strategy in STRATEGIES for config in variants(strategy, ranks)]
-    singles = [configure(config.strategy.name, config.strategy.options, dtype="float32") for config in doubles]
-    return doubles + singles + [configure(s, options, accumulation=parts) for s, wanted, parts, options in MORE if wanted == ranks]
+    others = [configure(c.strategy.name, c.strategy.options, numbers=numbers) for c in doubles for numbers in ("float32", "bf16")]
+    return doubles + others + [configure(s, options, accumulation=parts) for s, wanted, parts, options in MORE if wanted == ranks]
 
 
 def name(config: Config) -> str:
     options = ",".join(f"{key}={value}" for key, value in config.strategy.options.items())
-    return f"{config.strategy.name}[{options}]-{config.train.dtype}-{config.train.accumulation}"
+    return f"{config.strategy.name}[{options}]-{config.train.numbers}-{config.train.accumulation}"
 
 
 @cache
@@ -97,9 +97,11 @@ def against(world: World, config: Config, folder: Path) -> Evidence:
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(("strategy", "dtype"), [FULL_CASES[0], *(pytest.param(*case, marks=pytest.mark.slow) for case in FULL_CASES[1:])])
-def test_the_full_size_network_too(strategy: str, dtype: str, tmp_path: Path) -> None:
-    reference(dtype, FULL, batch=7).save(tmp_path)
-    evidence = run_on_ranks(2, against, configure(strategy, dtype=dtype, model=FULL, batch=7), tmp_path)
+@pytest.mark.parametrize(
+    ("strategy", "numbers"), [FULL_CASES[0], *(pytest.param(*case, marks=pytest.mark.slow) for case in FULL_CASES[1:])]
+)
+def test_the_full_size_network_too(strategy: str, numbers: str, tmp_path: Path) -> None:
+    reference(numbers, FULL, batch=7).save(tmp_path)
+    evidence = run_on_ranks(2, against, configure(strategy, numbers=numbers, model=FULL, batch=7), tmp_path)
     units = {layer.index: layer.out_channels for layer in describe(FULL) if layer.dropout}
-    assert judge(evidence, units, 7, TOLERANCES[dtype]).faults == []
+    assert judge(evidence, units, 7, TOLERANCES[numbers]).faults == []

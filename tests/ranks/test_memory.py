@@ -3,6 +3,7 @@
 import weakref
 from collections import Counter
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch.distributed.tensor import DTensor
 from dist_alexnet import registry
 from dist_alexnet.config import Config, ModelConfig, StrategyConfig, TrainConfig, Widths
 from dist_alexnet.launch.rank import connect_strategy
+from dist_alexnet.model.block.choose import FUSED
 from dist_alexnet.parallel.explain.memory import memory
 from dist_alexnet.parallel.world import World
 from dist_alexnet.testing.ranks import run_on_ranks
@@ -71,9 +73,10 @@ class Watch(torch.autograd.graph.saved_tensors_hooks):
             self._live -= size
 
 
-def configure(case: Case, dtype: str, accumulation: int, model: ModelConfig = SMALL) -> Config:
+def configure(case: Case, numbers: str, accumulation: int, model: ModelConfig = SMALL) -> Config:
     strategy, _, options = case
-    train = TrainConfig(global_batch=ROWS, dtype=dtype, accumulation=accumulation)
+    types: dict[str, Any] = {"dtype": numbers} if numbers.startswith("float") else {"precision": numbers}
+    train = TrainConfig(global_batch=ROWS, accumulation=accumulation, **types)
     return Config(model=model, train=train, strategy=StrategyConfig(strategy, dict(options)))
 
 
@@ -81,21 +84,23 @@ def measure(world: World, cases: list[Case], model: ModelConfig) -> list[tuple[s
     """Case, bytes predicted and bytes kept on this rank."""
     found = []
     for case in cases:
-        for dtype, accumulation in (("float32", 1), ("float64", 1), ("float32", 2)):
-            if case[0] == "fsdp" and (dtype == "float64" or model != SMALL):
+        for numbers, accumulation in (("float32", 1), ("float64", 1), ("bf16", 1), ("float32", 2)):
+            if case[0] == "fsdp" and (numbers == "float64" or model != SMALL):
                 continue  # its convolutions are not channels-last, so the plain block has a copy less of its two towers: 2 % of the whole
             if accumulation > 1 and "microbatches" in dict(case[2]):
                 continue  # refused: both say into how many parts a step is cut
-            config = configure(case, dtype, accumulation, model)
+            config = configure(case, numbers, accumulation, model)
             strategy = connect_strategy(config, world)
             network = strategy.build()
             net = strategy.parallelize(network)
-            batch = next(iter(generated_batches(config, strategy))).to(world.device, network.dtype)
-            watch = Watch({p.untyped_storage().data_ptr() for p in network.parameters() if not isinstance(p, DTensor)})
+            batch = next(iter(generated_batches(config, strategy))).to(world.device, network.precision.activation)
+            copies = [copy for layer in network.children() for copy in layer.copies.values()]
+            held = [*copies, *(p for p in network.parameters() if not isinstance(p, DTensor))]
+            watch = Watch({tensor.untyped_storage().data_ptr() for tensor in held})
             with watch:
                 strategy.forward_backward(net, batch, 0)
-            predicted = memory(strategy, config.train.global_batch, fused=dtype == "float32").activations
-            found.append((f"{case} {dtype} {accumulation}", predicted, watch.peak))
+            predicted = memory(strategy, config.train.global_batch, fused=strategy.precision.activation in FUSED).activations
+            found.append((f"{case} {numbers} {accumulation}", predicted, watch.peak))
     return found
 
 

@@ -80,7 +80,7 @@ def test_what_an_operation_brings_learns_at_its_own_rate() -> None:
     with pytest.raises(ValueError, match="conv1.scale is neither a weight nor a bias"):
         VelocitySGD(strategy.updated(network), train)
     optimizer = VelocitySGD(strategy.updated(network), train, own_tensors(strategy.layers))
-    batch = next(iter(generated_batches(strategy.config, strategy))).to(torch.device("cpu"), network.dtype)
+    batch = next(iter(generated_batches(strategy.config, strategy))).to(torch.device("cpu"), network.precision.activation)
     before, shift = network.conv1.scale.detach().clone(), network.conv1.shift.clone()
     strategy.train_step(network, optimizer, 0.1, batch, 0)
     expected = before - 0.1 * 0.5 * (network.conv1.scale.grad + train.weight_decay * before)

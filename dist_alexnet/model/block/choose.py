@@ -19,6 +19,8 @@ from dist_alexnet.model.operations.contract import Kept, Kind, Operation, Part, 
 from dist_alexnet.model.operations.normalization import LocalResponseNorm
 from dist_alexnet.model.operations.pooling import MaxPool, pooled_size
 
+FUSED = (torch.float32, torch.bfloat16)  # types that the fused op takes on the CPU
+
 logger = logging.getLogger(__name__)
 
 
@@ -67,7 +69,7 @@ def _run(then: tuple[Operation, ...]) -> tuple[Operation, int]:
 
 
 def relu_lrn_pool(x: Tensor, towers: int, alpha: float | None) -> Tensor:
-    """`plain_relu_lrn_pool`, by the fused op where x is in float32 on the CPU and numba is installed.
+    """`plain_relu_lrn_pool`, by the fused op where x is of a type that it takes, on the CPU, and numba is installed.
 
     Args:
         x: [B, C, H, W] with H and W of 2 or more.
@@ -80,12 +82,12 @@ def relu_lrn_pool(x: Tensor, towers: int, alpha: float | None) -> Tensor:
     Raises:
         ValueError: x has not four dimensions, or C is not a multiple of `towers`.
     """
-    fused = x.device.type == "cpu" and x.dtype == torch.float32
-    return (_float32_on_cpu() if fused else plain_relu_lrn_pool)(x, towers, alpha)
+    fused = x.device.type == "cpu" and x.dtype in FUSED
+    return (_on_cpu() if fused else plain_relu_lrn_pool)(x, towers, alpha)
 
 
 @cache
-def _float32_on_cpu() -> Callable[[Tensor, int, float | None], Tensor]:
+def _on_cpu() -> Callable[[Tensor, int, float | None], Tensor]:
     if find_spec("numba") is None:
         logger.warning("numba is not installed: ReLU, LRN and pooling run unfused, about 40 times slower; pip install numba")
         return plain_relu_lrn_pool

@@ -1,4 +1,4 @@
-"""The loops of the fused op, compiled by numba. Only `fused.py` calls them. To be read from the bottom: numba compiles while importing.
+"""The loops of the fused op, compiled by numba. Only `fused.py` calls them. To be read from the bottom.
 
 Each image is worked on row by row, in scratch rows that stay in cache. A scratch row is flat, with two zeros around the
 channels of each tower of each pixel, so that the window of five needs no branch at a tower's ends and the arithmetic is one long loop
@@ -13,24 +13,91 @@ No fastmath. Its reciprocal square roots differ between the vector loop and the 
 out unequal and the wrong one of tied maxima got the gradient; its maximum may also drop a NaN, by which a run shows that it diverged.
 Exact arithmetic costs 4 ms of a step of 900 ms (2026-11, batch 64, 2 threads, numba 0.68) and gives the same bits on every processor.
 
+Maps are float32, or bfloat16 as uint16, which numpy has no type for; scratch rows are float32 always, so that only results are rounded.
+
 Arrays are indexed from 0 up, through slices where an offset is needed: numba wraps negative indices, and where it cannot exclude them
 the loop gathers element by element, 7 times slower.
 
 Letters: B images, H W sides of the input, h w sides of the output, C channels. Source: Krizhevsky et al. 2012, sections 3.3 and 3.4.
 """
 
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import overload
 from numpy.typing import NDArray
 
 from dist_alexnet.machine.compiled import compiled
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
+Map = NDArray[np.float32] | NDArray[np.uint16]
 
 ZERO = np.float32(0)
+NAN_BITS = np.uint16(0x7FC0)  # of bfloat16
 
 _inner = njit(error_model="numpy")
+
+
+# numba chooses the body of each of these three by the type of the map; it wants the annotations of both signatures to be the same.
+def _floats(row: Map, room: Floats) -> Floats:
+    """[W, C] of a map as float32: the row itself, or `room` filled with it."""
+    raise NotImplementedError("compiled by type")
+
+
+@overload(_floats)
+def _floats_of(row: Any, room: Any) -> Callable[..., Any]:
+    def same(row: Any, room: Any) -> Any:
+        return row
+
+    def widen(row: Any, room: Any) -> Any:
+        bits = room.view(np.uint32)
+        for pixel in range(len(row)):
+            for c in range(row.shape[1]):
+                bits[pixel, c] = np.uint32(row[pixel, c]) << np.uint32(16)
+        return room
+
+    return same if row.dtype == types.float32 else widen
+
+
+def _room_for(row: Map, room: Floats) -> Floats:
+    """Where to compute a row of a map: in place, or in `room`, from which `_round` takes it."""
+    raise NotImplementedError("compiled by type")
+
+
+@overload(_room_for)
+def _room_of(row: Any, room: Any) -> Callable[..., Any]:
+    def in_place(row: Any, room: Any) -> Any:
+        return row
+
+    def apart(row: Any, room: Any) -> Any:
+        return room
+
+    return in_place if row.dtype == types.float32 else apart
+
+
+def _round(room: Floats, row: Map) -> None:
+    """To the nearest bfloat16, ties to even, as torch does; nothing for float32."""
+    raise NotImplementedError("compiled by type")
+
+
+@overload(_round)
+def _round_to(room: Any, row: Any) -> Callable[..., Any]:
+    def nothing(room: Any, row: Any) -> Any:
+        pass
+
+    def narrow(room: Any, row: Any) -> Any:
+        bits = room.view(np.uint32)
+        for pixel in range(len(row)):
+            for c in range(row.shape[1]):
+                number = bits[pixel, c]
+                rounded = np.uint16((number + np.uint32(0x7FFF) + ((number >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
+                row[pixel, c] = NAN_BITS if room[pixel, c] != room[pixel, c] else rounded
+
+    return nothing if row.dtype == types.float32 else narrow
 
 
 @_inner
@@ -145,8 +212,9 @@ def _unpool(towers: int, down: int, width: int, position: Bytes, grad_pooled: Fl
 
 
 @_inner
-def _forward_image(towers: int, lrn: bool, alpha: float, k: float, x: Floats, pooled: Floats, position: Bytes) -> None:
+def _forward_image(towers: int, lrn: bool, alpha: float, k: float, x: Map, pooled: Map, position: Bytes) -> None:
     height, width, channels = x.shape
+    room, room_pooled = np.empty((width, channels), np.float32), np.empty((pooled.shape[1], channels), np.float32)
     per_pixel = channels + 2 * towers
     relu, normalised = np.zeros(width * per_pixel + 2, np.float32), np.zeros(width * per_pixel + 2, np.float32)
     # Maxima of three columns in the last three rows: the last row of a window is the first of the one below it.
@@ -155,40 +223,36 @@ def _forward_image(towers: int, lrn: bool, alpha: float, k: float, x: Floats, po
     for y in range(len(pooled)):
         top, bottom = 2 * y, min(2 * y + 2, height - 1)
         for row in range(top + (y > 0), bottom + 1):
-            _spread_relu(towers, x[row], relu)
+            _spread_relu(towers, _floats(x[row], room), relu)
             if lrn:
                 _normalise(alpha, k, relu, normalised)
             _pool_across(per_pixel, normalised if lrn else relu, across[row % 3], column[row % 3])
         # A clipped window sees its last row twice; only a strictly greater value moves the maximum, so that changes nothing.
         _pool_down(top % 3, min(top + 1, bottom) % 3, bottom % 3, across, column, best, where)
-        _compact(towers, best, pooled[y])
+        _compact(towers, best, _room_for(pooled[y], room_pooled))
+        _round(room_pooled, pooled[y])
         _compact(towers, where, position[y])
 
 
 @_inner
-def _backward_image(towers: int, lrn: bool, alpha: float, k: float, x: Floats, position: Bytes, grad_pooled: Floats, grad: Floats) -> None:
+def _backward_image(towers: int, lrn: bool, alpha: float, k: float, x: Map, position: Bytes, grad_pooled: Map, grad: Map) -> None:
     height, width, channels = x.shape
+    room, room_pooled = np.empty((width, channels), np.float32), np.empty((grad_pooled.shape[1], channels), np.float32)
     length = width * (channels + 2 * towers) + 2
     relu, along, across = np.zeros(length, np.float32), np.zeros(length, np.float32), np.zeros(length, np.float32)
     for row in range(height):
         along[:] = ZERO
         for y in range(max(0, (row - 1) // 2), min(row // 2 + 1, len(grad_pooled))):
-            _unpool(towers, row - 2 * y, width, position[y], grad_pooled[y], along)
-        _spread_relu(towers, x[row], relu)
+            _unpool(towers, row - 2 * y, width, position[y], _floats(grad_pooled[y], room_pooled), along)
+        _spread_relu(towers, _floats(x[row], room), relu)
         if lrn:
             _through_lrn(alpha, k, relu, along, across)
         _through_relu(relu, along)
-        _compact(towers, along, grad[row])
+        _compact(towers, along, _room_for(grad[row], room))
+        _round(room, grad[row])
 
 
-# One signature each: compiled once, while importing, and two processes that fill the cache at the same time write the same entry.
-# Without the interpreter's lock, and without numba's own threads (fused.py says why).
-@compiled(
-    "void(int64, boolean, float32, float32, float32[:,:,:,::1], float32[:,:,:,::1], uint8[:,:,:,::1])",
-    nogil=True,
-    error_model="numpy",
-)
-def forward(towers: int, lrn: bool, alpha: float, k: float, x: Floats, pooled: Floats, position: Bytes) -> None:
+def _forward(towers: int, lrn: bool, alpha: float, k: float, x: Map, pooled: Map, position: Bytes) -> None:
     """Fill `pooled` and `position`, [B, h, w, C], from x [B, H, W, C]; without `lrn`, alpha and k are not used.
 
     `position` is 3 * row + column, in its window, of the first maximum in row-major order.
@@ -197,12 +261,20 @@ def forward(towers: int, lrn: bool, alpha: float, k: float, x: Floats, pooled: F
         _forward_image(towers, lrn, alpha, k, x[image], pooled[image], position[image])
 
 
-@compiled(
-    "void(int64, boolean, float32, float32, float32[:,:,:,::1], uint8[:,:,:,::1], float32[:,:,:,::1], float32[:,:,:,::1])",
-    nogil=True,
-    error_model="numpy",
-)
-def backward(towers: int, lrn: bool, alpha: float, k: float, x: Floats, position: Bytes, grad_pooled: Floats, grad: Floats) -> None:
-    """Fill `grad` [B, H, W, C] from what `forward` read and left and from `grad_pooled` [B, h, w, C]."""
+def _backward(towers: int, lrn: bool, alpha: float, k: float, x: Map, position: Bytes, grad_pooled: Map, grad: Map) -> None:
+    """Fill `grad` [B, H, W, C] from what `_forward` read and left and from `grad_pooled` [B, h, w, C]."""
     for image in range(len(x)):
         _backward_image(towers, lrn, alpha, k, x[image], position[image], grad_pooled[image], grad[image])
+
+
+@cache
+def kernels(number: str) -> tuple[Callable[..., None], Callable[..., None]]:
+    """Forward and backward for maps of "float32" or "uint16" (bfloat16), compiled when they are first asked for.
+
+    One signature each: two processes that fill the cache at the same time write the same entry. Without the interpreter's lock, and
+    without numba's own threads (fused.py says why).
+    """
+    of_map, settings = f"{number}[:,:,:,::1]", "int64, boolean, float32, float32"
+    compile_forward = compiled(f"void({settings}, {of_map}, {of_map}, uint8[:,:,:,::1])", nogil=True, error_model="numpy")
+    compile_backward = compiled(f"void({settings}, {of_map}, uint8[:,:,:,::1], {of_map}, {of_map})", nogil=True, error_model="numpy")
+    return compile_forward(_forward), compile_backward(_backward)

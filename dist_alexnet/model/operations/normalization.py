@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LRN_SIZE, LRN_BETA, LRN_K = 5, 0.75, 2.0  # n, beta and k of the paper
+LRN_BYTES = 4  # of a number, at least: squares and powers of bfloat16 would be too coarse
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,11 @@ class LocalResponseNorm(Operation):
     def kept(self, part: Part) -> Kept:
         """What it reads; squares with zeros around each tower, the base and the value of the power.
 
-        In channels-last memory several towers are cut apart by a copy, which is then what is read.
+        In channels-last memory several towers are cut apart by a copy, which is then what is read; so are narrow numbers widened.
         """
-        cut = part.towers > 1
-        channels = 3 * part.channels + part.towers * (self.size - 1) + (part.channels if cut else 0)
-        return Kept(reads=not cut, beside=channels * part.size**2 * part.item_bytes)
+        copied = part.towers > 1 or part.item_bytes < LRN_BYTES
+        channels = 3 * part.channels + part.towers * (self.size - 1) + (part.channels if copied else 0)
+        return Kept(reads=not copied, beside=channels * part.size**2 * max(part.item_bytes, LRN_BYTES))
 
 
 def check_towers(x: Tensor, towers: int) -> None:
@@ -55,7 +56,7 @@ def check_towers(x: Tensor, towers: int) -> None:
 
 
 def local_response_norm(x: Tensor, towers: int, alpha: float, beta: float = LRN_BETA, k: float = LRN_K, size: int = LRN_SIZE) -> Tensor:
-    """Divide each channel by (k + alpha * sum of the squares of the `size` channels around it) ** beta.
+    """Divide each channel by (k + alpha * sum of the squares of the `size` channels around it) ** beta; in float32 at least.
 
     The window is truncated at the ends of a tower, because in 2012 the other tower was on the other GPU.
 
@@ -73,5 +74,6 @@ def local_response_norm(x: Tensor, towers: int, alpha: float, beta: float = LRN_
     from torch.nn import functional
 
     check_towers(x, towers)
-    tower_as_image = x.reshape(x.shape[0] * towers, x.shape[1] // towers, *x.shape[2:])
-    return functional.local_response_norm(tower_as_image, size, alpha * size, beta, k).reshape(x.shape)
+    wide = x.float() if x.dtype.itemsize < LRN_BYTES else x
+    tower_as_image = wide.reshape(x.shape[0] * towers, x.shape[1] // towers, *x.shape[2:])
+    return functional.local_response_norm(tower_as_image, size, alpha * size, beta, k).reshape(x.shape).to(x.dtype)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from dist_alexnet import registry
 from dist_alexnet.config import Config
+from dist_alexnet.model.block.choose import FUSED
 from dist_alexnet.model.layers import Layer
 from dist_alexnet.parallel.exchanges.exchange import Exchange
 from dist_alexnet.parallel.exchanges.traffic import Bytes, Collective, Direction, Traffic
@@ -113,7 +114,7 @@ def lay_out(config: Config) -> Layout:
     rows = [length(strategy.rows(batch)) for strategy in ranks]
     parameters = [sum(layer.parameters // layer.out_channels * length(k[layer.name]) for layer in first.layers) for k in kept]
     on_cpu = config.launch.device != "cuda"
-    fused = on_cpu and config.train.dtype == "float32"
+    fused = on_cpu and first.precision.activation in FUSED
     memories = [memory(strategy, batch, fused) for strategy in ranks]
     residents = [resident(strategy, batch, kept) if on_cpu else None for strategy, kept in zip(ranks, memories, strict=True)]
     traffic = _traffic(sent)

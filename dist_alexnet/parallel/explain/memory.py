@@ -30,7 +30,7 @@ from dist_alexnet.update.rule import kept_states
 class Memory:
     """Bytes that a rank keeps, at most, during a step."""
 
-    weights: int  # between steps
+    weights: int  # between steps, with the copies that products read in mixed precision
     gathered: int  # of other ranks' weights, while they are used here
     gradients: int
     momentum: int  # all states of the update rule
@@ -51,12 +51,15 @@ def memory(strategy: Strategy, global_batch: int, fused: bool) -> Memory:
         fused: ReLU, LRN and pooling are one op, as in float32 on the CPU.
     """
     stored, whole = parameter_bytes(strategy, strategy.stored), parameter_bytes(strategy, strategy.placement)
-    missing = [used - kept for used, kept in zip(whole, stored, strict=True)]
+    missing, copies = [used - kept for used, kept in zip(whole, stored, strict=True)], 0
+    if strategy.precision.mixed:
+        read = [used // strategy.precision.parameter.itemsize * strategy.precision.activation.itemsize for used in whole]
+        missing, copies = (read, 0) if any(missing) else (missing, sum(read))
     at_once = strategy.gathered_layers
     # Gradients are scattered with the last microbatch; until then they add up whole.
     gathers_gradients = any(missing) and strategy.config.train.accumulation > 1
     return Memory(
-        weights=sum(stored) + _buffers(strategy),
+        weights=sum(stored) + copies + _buffers(strategy),
         gathered=max(sum(missing[first : first + at_once]) for first in range(len(missing))),
         gradients=sum(whole if gathers_gradients else stored),
         momentum=sum(parameter_bytes(strategy, strategy.momentum)) * len(kept_states(vars(strategy.config.train))),
@@ -66,19 +69,19 @@ def memory(strategy: Strategy, global_batch: int, fused: bool) -> Memory:
 
 def kept_bytes(strategy: Strategy, layer: Layer, global_batch: int, fused: bool) -> int:
     """What autograd keeps of one layer on this rank, up to the next layer's input."""
-    outputs, rows, item = length(strategy.outputs(layer)), strategy.kept_rows(layer, global_batch), strategy.item_bytes
+    outputs, rows, precision = length(strategy.outputs(layer)), strategy.kept_rows(layer, global_batch), strategy.precision
     if not outputs:
         return 0
-    kept = _channels_read(strategy, layer) * (layer.input_size + layer.overhang) ** 2 * item
+    kept = _channels_read(strategy, layer) * (layer.input_size + layer.overhang) ** 2 * precision.activation.itemsize
     kept += _of_operations(strategy, layer, outputs, fused)
     if layer.is_last:
-        kept += outputs * item
+        kept += outputs * precision.parameter.itemsize
     return rows * kept
 
 
 def _of_operations(strategy: Strategy, layer: Layer, outputs: int, fused: bool) -> int:
     towers = max(1, layer.towers * outputs // layer.out_channels)
-    part, kept, given = Part(outputs, layer.output_size, towers, strategy.item_bytes), 0, 0
+    part, kept, given = Part(outputs, layer.output_size, towers, strategy.precision.activation.itemsize), 0, 0
     for operation in fuse(layer.then) if fused else layer.then:
         of = operation.kept(part)
         kept += of.beside + (part.bytes if of.reads and not given else 0)
@@ -109,13 +112,13 @@ def _read_as_it_is(strategy: Strategy, layer: Layer) -> bool:
 def _buffers(strategy: Strategy) -> int:
     """Of tensors that operations bring and nobody trains: they lie where they are used."""
     held = (layer.buffers // layer.out_channels * length(strategy.outputs(layer)) for layer in strategy.layers)
-    return sum(held) * strategy.item_bytes
+    return sum(held) * strategy.precision.parameter.itemsize
 
 
 def parameter_bytes(strategy: Strategy, placement: Callable[[Layer], Mapping[str, Placement]]) -> list[int]:
     """By layer, of the parameters that lie here under a placement."""
     held = (length(interval(layer.out_channels, placement(layer), strategy.mesh, strategy.coordinate)) for layer in strategy.layers)
     return [
-        layer.parameters // layer.out_channels * channels * strategy.item_bytes
+        layer.parameters // layer.out_channels * channels * strategy.precision.parameter.itemsize
         for layer, channels in zip(strategy.layers, held, strict=True)
     ]

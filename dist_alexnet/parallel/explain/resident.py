@@ -47,7 +47,7 @@ def resident(strategy: Strategy, global_batch: int, step: Memory) -> Resident:
         global_batch: images of a step.
         step: what this rank keeps during a step.
     """
-    whole_tensor = max(math.prod(layer.weight_shape) for layer in strategy.layers) * strategy.item_bytes
+    whole_tensor = max(math.prod(layer.weight_shape) for layer in strategy.layers) * strategy.precision.parameter.itemsize
     batch = length(strategy.rows(global_batch)) * CHANNELS * strategy.config.model.image_size**2 * FLOAT_BYTES
     images = batch * (strategy.config.data.prefetch + BATCHES_AT_WORK)
     return Resident(
@@ -69,12 +69,15 @@ def _copies(strategy: Strategy) -> int:
     rank, last = strategy.world.rank, strategy.world.world_size - 1
     trained, states = sum(layer.parameters for layer in strategy.layers), len(kept_states(vars(strategy.config.train)))
     others = sum(layer.buffers for layer in strategy.layers)
-    return ((trained + others) * (rank == 0) + trained * states * (rank == last)) * strategy.item_bytes
+    return ((trained + others) * (rank == 0) + trained * states * (rank == last)) * strategy.precision.parameter.itemsize
 
 
 def _largest_map(strategy: Strategy, global_batch: int) -> int:
     rows = -(-strategy.computed_rows(global_batch) // strategy.microbatches)
-    return max(rows * length(strategy.outputs(layer)) * layer.output_size**2 for layer in strategy.layers) * strategy.item_bytes
+    return (
+        max(rows * length(strategy.outputs(layer)) * layer.output_size**2 for layer in strategy.layers)
+        * strategy.precision.activation.itemsize
+    )
 
 
 def _buffers(strategy: Strategy, global_batch: int) -> int:

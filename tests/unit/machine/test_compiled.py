@@ -115,7 +115,7 @@ def test_the_loops_of_the_program_are_kept_so() -> None:
     from dist_alexnet.data.load import cpu_crop
     from dist_alexnet.data.order import sampler
     from dist_alexnet.data.prepare import moments
-    from dist_alexnet.model.block import kernels
+    from dist_alexnet.model.block.kernels import kernels
 
-    loops: list[Any] = [kernels.forward, kernels.backward, cpu_crop._compiled(8), moments._add, sampler._swap_or_not]
+    loops: list[Any] = [*kernels("float32"), *kernels("uint16"), cpu_crop._compiled(8), moments._add, sampler._swap_or_not]
     assert all(isinstance(loop._cache, module._Cache) for loop in loops)

@@ -5,9 +5,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dist_alexnet.config import ModelConfig, Widths
+from dist_alexnet.config import ModelConfig, TrainConfig, Widths
 from dist_alexnet.model.network import Draw, Network, Share, canonical_parameters
 from dist_alexnet.model.networks.alexnet import describe
+from dist_alexnet.model.precision import Precision, precision_of
 
 SMALL = ModelConfig(
     image_size=64, classes=7, widths=Widths(conv1=8, conv2=12, conv3=16, conv4=16, conv5=12, fc6=20, fc7=24), init="fan_in", dropout=0.0
@@ -48,7 +49,7 @@ class PlainAlexNet(nn.Module):
 
 def compare(model: ModelConfig, dtype: torch.dtype, tolerance: float, batch: int, kinks: float = 0.0) -> None:
     """`kinks`: what a few units may add to the relative error of gradients, whose sums lie so close to zero that rounding switches them."""
-    ours = Network(describe(model), seed=5, dtype=dtype)
+    ours = Network(describe(model), seed=5, precision=Precision(dtype, dtype))
     plain = PlainAlexNet(model).to(dtype)
     plain.load_state_dict(ours.state_dict())
     images = torch.randn(batch, 3, model.image_size, model.image_size, dtype=dtype)
@@ -120,3 +121,21 @@ def test_an_empty_batch_passes() -> None:
     """A rank without rows of the last batch of an evaluation."""
     network = Network(describe(SMALL)).eval()
     assert network(torch.zeros(0, 3, 64, 64)).shape == (0, 7)
+
+
+def test_mixed_precision_computes_with_copies_of_parameters_in_float32() -> None:
+    """Close to float32, as eight bits are; and what is learnt, summed and written down is in float32."""
+    torch.manual_seed(0)
+    wide, mixed = (Network(describe(SMALL), seed=5, precision=precision_of(TrainConfig(precision=p))) for p in ("fp32", "bf16"))
+    images, draw = torch.randn(4, 3, 64, 64), Draw(seed=5, step=0, rows=torch.arange(4))
+    scores, rounded = wide(images, draw), mixed(images.bfloat16(), draw)
+    torch.testing.assert_close(rounded, scores, rtol=0.05, atol=0.05 * float(scores.detach().abs().max()))
+    assert not torch.equal(rounded, scores)
+    rounded.sum().backward()
+    assert {tensor.dtype for p in mixed.parameters() for tensor in (p, p.grad)} == {torch.float32}
+    with torch.no_grad():
+        for parameter in mixed.parameters():
+            parameter.zero_()
+    assert torch.equal(mixed(images.bfloat16(), draw), rounded), "not looked at before refresh"
+    mixed.refresh()
+    assert not mixed(images.bfloat16(), draw).any()

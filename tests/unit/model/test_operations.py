@@ -18,6 +18,7 @@ from dist_alexnet.model.operations.contract import Kept, Operation, OwnTensor, P
 from dist_alexnet.model.operations.dropout import Dropout
 from dist_alexnet.model.operations.normalization import LocalResponseNorm, local_response_norm
 from dist_alexnet.model.operations.pooling import MaxPool
+from dist_alexnet.model.precision import Precision
 
 NORM = LocalResponseNorm(1e-4)
 PART = Part(channels=8, size=5, towers=2, item_bytes=4)
@@ -81,7 +82,7 @@ def test_of_a_subclass_nothing_is_known() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_normalisation_without_pooling_is_applied(dtype: torch.dtype) -> None:
-    network = Network([conv1(LeakyRelu(0.2), NORM)], dtype=dtype)
+    network = Network([conv1(LeakyRelu(0.2), NORM)], precision=Precision(dtype, dtype))
     x = torch.randn(2, 3, 36, 36, dtype=dtype)
     product = functional.conv2d(functional.pad(x, (0, 3, 0, 3)), network.conv1.weight, network.conv1.bias, 4)
     assert torch.equal(network(x), local_response_norm(functional.leaky_relu(product, 0.2), 2, 1e-4))

@@ -1,5 +1,6 @@
 """The fused op against the plain operators, and what it promises beyond them: the same bits whoever computes, and no trouble in threads."""
 
+import itertools
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -35,11 +36,11 @@ def images(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def result_and_gradient(op, x, towers, alpha):
-    """Output and input gradient, under a gradient from above that is the same for every op."""
+def result_and_gradient(op, x, towers, alpha, above=torch.float32):
+    """Output and input gradient, under a gradient from above that is the same for every op: of numbers that a type has."""
     x = x.detach().requires_grad_()
     y = op(x, towers, alpha)
-    (grad,) = torch.autograd.grad(y, x, images(*y.shape, seed=1).to(y.dtype))
+    (grad,) = torch.autograd.grad(y, x, images(*y.shape, seed=1).to(above).to(y.dtype))
     return y.detach(), grad
 
 
@@ -57,6 +58,20 @@ def assert_same_function(x, towers, alpha):
 @pytest.mark.parametrize(("count", "channels", "height", "width", "towers"), SHAPES)
 def test_equals_the_plain_operators(count, channels, height, width, towers, alpha):
     assert_same_function(images(count, channels, height, width), towers, alpha)
+
+
+@pytest.mark.parametrize("alpha", [ALPHA, None])
+@pytest.mark.parametrize(("count", "channels", "height", "width", "towers"), SHAPES)
+def test_bfloat16_is_rounded_once_at_the_end(count, channels, height, width, towers, alpha):
+    """Half of the last of eight bits, against float64 operators on the same numbers."""
+    x = images(count, channels, height, width).bfloat16()
+    for ours, exact in zip(
+        result_and_gradient(fused_relu_lrn_pool, x, towers, alpha, torch.bfloat16),
+        result_and_gradient(plain_relu_lrn_pool, x.double(), towers, alpha, torch.bfloat16),
+        strict=True,
+    ):
+        assert ours.dtype == torch.bfloat16
+        torch.testing.assert_close(ours.double(), exact, rtol=2**-8, atol=2e-6)
 
 
 def test_reads_any_memory_layout():
@@ -79,7 +94,8 @@ def test_nan_is_not_lost():
     for place in [(0, 0), (2, 3), (4, 4)]:
         x = images(1, 8, 5, 5)
         x[0, 3, *place] = torch.nan
-        for alpha in (ALPHA, None):
+        for alpha, dtype in itertools.product((ALPHA, None), choose.FUSED):
+            x = x.to(dtype)
             ours, plain = (op(x, 2, alpha) for op in (fused_relu_lrn_pool, plain_relu_lrn_pool))
             assert torch.equal(ours.isnan(), plain.isnan())
             assert ours.isnan().any()
@@ -107,7 +123,7 @@ def test_python_threads_may_call_it_at_once():
 @pytest.mark.parametrize(
     ("x", "towers", "message"),
     [
-        (torch.zeros(1, 4, 5, 5, dtype=torch.float64), 2, "needs float32 on the CPU, got torch.float64"),
+        (torch.zeros(1, 4, 5, 5, dtype=torch.float64), 2, "needs float32 or bfloat16 on the CPU, got torch.float64"),
         (torch.zeros(1, 4, 1, 5), 2, "maps of 2x2 or more, got 1x5"),
         (torch.zeros(1, 5, 5, 5), 2, "5 channels do not split into 2"),
     ],
@@ -117,17 +133,18 @@ def test_refuses_what_it_cannot_do(x, towers, message):
         fused_relu_lrn_pool(x, towers, ALPHA)
 
 
-def test_the_network_gets_the_fused_op_for_float32_on_the_cpu_only(monkeypatch):
+def test_the_network_gets_the_fused_op_for_its_types_on_the_cpu_only(monkeypatch):
     chosen = []
-    monkeypatch.setattr(choose, "_float32_on_cpu", lambda: lambda x, towers, alpha: chosen.append(x.dtype))
+    monkeypatch.setattr(choose, "_on_cpu", lambda: lambda x, towers, alpha: chosen.append(x.dtype))
     choose.relu_lrn_pool(images(1, 2, 3, 3), 1, None)
+    choose.relu_lrn_pool(images(1, 2, 3, 3).bfloat16(), 1, None)
     choose.relu_lrn_pool(images(1, 2, 3, 3).double(), 1, None)
-    assert chosen == [torch.float32]
+    assert chosen == [torch.float32, torch.bfloat16]
 
 
 def test_without_numba_the_plain_operators_run_and_say_so(monkeypatch, caplog):
     monkeypatch.setattr(choose, "find_spec", lambda name: None)
-    assert choose._float32_on_cpu.__wrapped__() is plain_relu_lrn_pool
+    assert choose._on_cpu.__wrapped__() is plain_relu_lrn_pool
     assert "pip install numba" in caplog.text
 
 
@@ -137,11 +154,11 @@ def test_importing_the_model_does_not_import_numba():
 
 
 def test_two_processes_may_fill_the_cache_at_once(tmp_path, monkeypatch):
-    """And a third finds it complete: it loads both kernels and compiles none."""
+    """And a third finds it complete: it loads both kernels of both types and compiles none."""
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     code = """
-from dist_alexnet.model.block import kernels
-print(sum(sum(kernel.stats.cache_hits.values()) for kernel in (kernels.forward, kernels.backward)))
+from dist_alexnet.model.block.kernels import kernels
+print(sum(sum(kernel.stats.cache_hits.values()) for number in ("float32", "uint16") for kernel in kernels(number)))
 import torch; from dist_alexnet.model.block.fused import fused_relu_lrn_pool
 assert fused_relu_lrn_pool(torch.ones(1, 2, 4, 4), 1, None).eq(1).all()
 """
@@ -149,7 +166,7 @@ assert fused_relu_lrn_pool(torch.ones(1, 2, 4, 4), 1, None).eq(1).all()
     racers = [start(), start()]
     assert [racer.wait(timeout=120) for racer in racers] == [0, 0]
     last = start()
-    assert last.communicate(timeout=60)[0].strip() == "2"
+    assert last.communicate(timeout=60)[0].strip() == "4"
 
 
 def test_pooled_size_is_what_comes_out():
