@@ -74,7 +74,7 @@ IN_EVALUATION = Idle(
     ("model.init", "data.augment.", "data.order", "train.", "observers.", *ATTEMPTS),
     lambda config: True,
     "an evaluation does not train; leave it out",
-    but=("train.global_batch", "train.dtype"),
+    but=("train.global_batch", "train.dtype", "train.precision"),
 )
 SAVING = ("checkpoint_every", "checkpoint_async", "keep_checkpoints", "keep_best")
 ENDS = tuple(f"train.{name}" for name in ("epochs", "max_steps", "log_every", "validate_every", *SAVING))
