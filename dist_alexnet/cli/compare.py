@@ -42,6 +42,7 @@ def compare(
     ] = None,
     runs: Annotated[bool, typer.Option("--runs", help="Compare finished runs, whose folders are typed instead of settings.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the comparison in --out that was stopped.")] = False,
+    precision: options.Precision = None,
     device: options.Device = None,
     share_device: options.ShareDevice = None,
     launcher: options.LauncherName = "local",

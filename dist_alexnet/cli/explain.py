@@ -26,6 +26,7 @@ def explain(
     strategy: options.Strategy = None,
     gpus: options.Workers = None,
     batch: options.Batch = None,
+    precision: options.Precision = None,
     device: options.Device = None,
     format: Annotated[Format, typer.Option("--format", help="table, json or svg.")] = Format.table,
     out: Annotated[Path | None, typer.Option("--out", help="Write SVG or JSON to this file, not to stdout.")] = None,

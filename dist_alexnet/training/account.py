@@ -44,6 +44,7 @@ def summary(training: Training, status: str, wall_seconds: float) -> Mapping[str
         "mesh": strategy.mesh,
         "world_size": strategy.world.world_size,
         "device": strategy.world.device.type,
+        "numbers": config.train.numbers,
         "global_batch_size": config.train.global_batch,
         "steps": progress.step,
         "epoch": training.epoch,

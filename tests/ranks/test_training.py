@@ -123,9 +123,12 @@ def test_a_validation_loss_that_is_not_finite_is_null_in_what_others_read(tmp_pa
     assert state["validation"]["loss"] is None
 
 
-def stop_inside_validations(world: World, folder: Path) -> dict[str, list[dict[str, Any]]]:
+def stop_inside_validations(world: World, folder: Path, precision: str) -> dict[str, list[dict[str, Any]]]:
     """The validations of an undisturbed run, and of one that was stopped in its second, in that again, and in its last."""
-    config = resolve(yaml.safe_load(TINY), ["train.schedule.patience=1", "train.schedule.factor=2", "train.checkpoint_every=0"])
+    config = resolve(
+        yaml.safe_load(TINY),
+        ["train.schedule.patience=1", "train.schedule.factor=2", "train.checkpoint_every=0", f"train.precision={precision}"],
+    )
     synth.write(folder / "set", config.data.synth)
     whole, stopped = new_job(folder, config, "whole"), new_job(folder, config, "stopped")
     assert train(whole) == "completed"
@@ -144,8 +147,9 @@ def stop_inside_validations(world: World, folder: Path) -> dict[str, list[dict[s
     }
 
 
-def test_stopped_inside_a_validation_it_makes_up_for_it_and_ends_with_the_same_bits(tmp_path: Path) -> None:
-    (validations,) = run_on_ranks(1, stop_inside_validations, tmp_path)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_stopped_inside_a_validation_it_makes_up_for_it_and_ends_with_the_same_bits(precision: str, tmp_path: Path) -> None:
+    (validations,) = run_on_ranks(1, stop_inside_validations, tmp_path, precision)
     assert [validation["step"] for validation in validations["whole"]] == [3, 6, 9, 12]
     assert validations["stopped"] == validations["whole"]
     ends = [tmp_path / name / "checkpoints" / "step-00000012" for name in ("whole", "stopped")]

@@ -26,12 +26,12 @@ def print_layout(layout: Layout) -> None:
     """Layers, memory and collectives of a layout, on stdout."""
     console = Console(markup=False, emoji=False, highlight=False)
     mesh = " x ".join(f"{axis}={size}" for axis, size in layout.mesh.items()) or "one rank"
-    console.print(f"{layout.strategy} ({mesh}), global batch {layout.global_batch}")
+    console.print(f"{layout.strategy} ({mesh}), global batch {layout.global_batch}, in {layout.numbers}")
     console.print(_layers(layout, console))
     if any(layer.exchange for layer in layout.layers):
         console.print(f"Per image, over all ranks: {_per_image(layout)}.")
-    block = "float32 on the CPU" if layout.fused_block else "CUDA or float64"
-    console.print(f"\nA step keeps in memory, per rank in MiB ({block})", soft_wrap=True)
+    block = "one op" if layout.fused_block else "an op each"
+    console.print(f"\nA step keeps in memory, per rank in MiB (ReLU, LRN and pooling: {block})", soft_wrap=True)
     console.print(_memory(layout))
     if all(group.resident for group in layout.groups):
         console.print("\nReserve for the process of a rank, in MiB (right within about a fifth)")

@@ -60,7 +60,7 @@ class RunReport(Observer):
         mesh = " x ".join(f"{axis}={size}" for axis, size in layout.mesh.items()) or "one rank"
         rows = f"{min(layout.rows)}" if min(layout.rows) == max(layout.rows) else f"{min(layout.rows)}-{max(layout.rows)}"
         for label, value in (
-            ("strategy", f"{layout.strategy} ({mesh})"),
+            ("strategy", f"{layout.strategy} ({mesh}), in {layout.numbers}"),
             ("ranks", f"{_ranks(prepared)} on {config.launch.device}, {_threads(prepared)}, started by {config.launch.name}"),
             ("batch", f"{layout.global_batch} global, {rows} rows per rank"),
             (

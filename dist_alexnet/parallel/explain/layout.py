@@ -82,7 +82,8 @@ class Layout:
     strategy: str
     mesh: Mapping[str, int]
     global_batch: int
-    fused_block: bool  # ReLU, LRN and pooling are one op, as in float32 on the CPU; decides what is kept for the backward pass
+    numbers: str  # in which a step computes: float64, float32, tf32 or bf16; bytes and memory follow
+    fused_block: bool  # ReLU, LRN and pooling are one op; decides what is kept for the backward pass
     rows: list[int]  # of the global batch, by rank
     parameters: list[int]  # kept, by rank
     layers: list[LayerLayout]
@@ -123,6 +124,7 @@ def lay_out(config: Config) -> Layout:
         strategy=config.strategy.name,
         mesh=first.mesh,
         global_batch=batch,
+        numbers=config.train.numbers,
         fused_block=fused,
         rows=rows,
         parameters=parameters,

@@ -5,7 +5,7 @@ images as the loader brings them, the buffers of messages, what an operator need
 
     linear map        its input, joined if an exchange joins it, with the zeros that conv1 pads it with
     operation         what it says of itself (`Operation.kept`); a map that one gives and the next reads is there once, and the last one is
-                      the next layer's input where that layer reads it as it is. In float32 on the CPU some run as one (`block/choose.py`)
+                      the next layer's input where that layer reads it as it is. Some run as one (`block/choose.py`)
     cross-entropy     a number per class
 
 `test_memory.py` compares the last column with what `torch.autograd.graph.saved_tensors_hooks` sees.
@@ -48,7 +48,7 @@ def memory(strategy: Strategy, global_batch: int, fused: bool) -> Memory:
     Args:
         strategy: of any rank.
         global_batch: images of a step.
-        fused: ReLU, LRN and pooling are one op, as in float32 on the CPU.
+        fused: ReLU, LRN and pooling are one op, as in float32 and bfloat16 on the CPU.
     """
     stored, whole = parameter_bytes(strategy, strategy.stored), parameter_bytes(strategy, strategy.placement)
     missing, copies = [used - kept for used, kept in zip(whole, stored, strict=True)], 0

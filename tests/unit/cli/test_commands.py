@@ -76,6 +76,7 @@ def test_flags_are_settings() -> None:
     parameters = dict.fromkeys(options.KEYS, 1) | {
         "overrides": None,
         "device": "cpu",
+        "precision": "bf16",
         "data": Path("1"),
         "strategy": "ddp",
         "launcher": "local",

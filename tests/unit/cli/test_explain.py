@@ -19,6 +19,19 @@ def test_explain_as_json(capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     assert described["layers"][2]["owners"] == {"0": [0, 192], "1": [192, 384]}
 
 
+def test_explain_counts_the_bytes_of_the_precision(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under channel_split activations cross, under ddp gradients of parameters: only the first are of two bytes in bf16."""
+    for strategy, share in (("channel_split", 2), ("ddp", 1)):
+        asked = ["explain", "--json", "--strategy", strategy, "--gpus", "2"]
+        sent = {}
+        for precision in ("fp32", "bf16"):
+            described = json.loads(call([*asked, "--precision", precision], capsys, monkeypatch)[1])
+            assert described["numbers"] == {"fp32": "float32"}.get(precision, precision)
+            exchanged = described["exchange_bytes_per_step"]
+            sent[precision] = sum(sum(passes.values()) for name, passes in exchanged.items() if name != "loss")
+        assert sent["fp32"] == share * sent["bf16"], strategy
+
+
 @pytest.mark.parametrize(
     ("arguments", "classes"),
     [

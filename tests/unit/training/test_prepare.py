@@ -50,6 +50,7 @@ def test_without_a_preset_the_data_decide(tmp_path: Path, pictures: Path) -> Non
         ("data.path=/no/such/folder", "there is no such folder"),
         ("model.classes=5", "model.classes=5, but .* has 4 classes; type model.classes=null"),
         ("data.store_size=30", "store_size=30"),
+        ("train.precision=tf32", "tf32 is rounding of CUDA devices, and this is on the CPU; type train.precision=fp32 or bf16"),
         ("launch.device=cuda", "2 ranks need 2 CUDA devices, but 0 are visible; type --device cpu"),
     ],
 )
