@@ -35,6 +35,8 @@ from dist_alexnet.runs.records import RunStarted, Stage, Steps
 SCRAPES = 200
 SCRAPE_S = 1.0  # Prometheus by itself asks every 15 to 60 s
 START_S = 300
+EXPORTED = 300  # reports through Ray's metrics
+EXPORT_S = 30.0  # within which: Ray sends every 10 s
 TICKS = os.sysconf("SC_CLK_TCK")
 
 Block = tuple[float, float, float]  # its beginning and its end in seconds since 1970, and CPU seconds of the observers
@@ -120,6 +122,35 @@ def cpu_ms_of(reports: list[Steps]) -> dict[str, float]:
     return costs
 
 
+def cpu_ms_of_export(reports: list[Steps]) -> float:
+    """What a report costs a rank that publishes it through Ray's metrics, Ray's own threads in its process included.
+
+    The process reports nothing for a while, and then reports for as long: Ray sends its metrics at times of its own.
+    """
+    import ray
+
+    def beside_a_rank(reports: list[Steps]) -> float:
+        from cluster.export import RankMetrics
+
+        published = RankMetrics("run", 0)
+        published.see(RunStarted(step=0, epoch=0.0, total_epochs=1.0, total_steps=1, strategy="ddp"))
+        cpu = [time.process_time()]
+        for amount in (0, EXPORTED):
+            begun = time.monotonic()
+            for number in range(EXPORTED):
+                if number < amount:
+                    published.see(reports[number % len(reports)])
+                time.sleep(max(0.0, begun + (number + 1) * EXPORT_S / EXPORTED - time.monotonic()))
+            cpu.append(time.process_time())
+        return 1e3 * (cpu[2] - cpu[1] - (cpu[1] - cpu[0])) / EXPORTED
+
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    try:
+        return round(float(ray.get(ray.remote(beside_a_rank).remote(reports))), 3)
+    finally:
+        ray.shutdown()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=25)
@@ -145,7 +176,7 @@ def main() -> None:
         "images_per_second": {name: summary(values) for name, values in fast.items()},
         "throughput_ratio": summary(ratios, 4),
         "share_of_one_core": summary(shares, 4),
-        "cpu_ms": cpu_ms_of(reports),
+        "cpu_ms": cpu_ms_of(reports) | {"ray_export_report": cpu_ms_of_export(reports)},
         "reports_per_second": round(len(reports) / (reports[-1].time - reports[0].time), 2),
     }
     print(json.dumps(results, indent=1))

@@ -13,6 +13,7 @@ from cluster.testing.network import Node, Running
 PORT = 6379
 OF_RUNS = re.compile("dist_alexnet|ray::.*(Train|Worker)")
 END_S = 30
+MOST_SAID = 2**20  # bytes of a training that nobody reads before its end; then it waits
 PROGRAM = (sys.executable, "-m", "dist_alexnet")
 HOME = "/run/ray"  # of sockets and logs: of each node its own
 STORE_BYTES = 80 * 2**20
@@ -93,5 +94,5 @@ class RayNodes:
         `driver`: the node that it is typed on; the head by default. What it prints, on both streams, is in `stdout` of what is returned.
         """
         typed = ["train", "--launcher", "ray", f"launch.address={self.address}", "launch.threads=1", *arguments]
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "pipesize": MOST_SAID}
         return (driver or self.head).start(*PROGRAM, *typed, cwd=cwd, env=self.environment, **streams)

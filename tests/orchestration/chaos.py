@@ -11,9 +11,10 @@ from pathlib import Path
 
 import torch
 
+from dist_alexnet.checkpoints.files import TEMPORARY
 from dist_alexnet.runs.directory import RunDirectory
 from dist_alexnet.runs.reader import Reader
-from dist_alexnet.runs.records import Ended, Restarted, RunStarted, Stage, Steps
+from dist_alexnet.runs.records import Ended, Restarted, RunStarted, Steps
 from tests.orchestration.runs import wait_until
 from tests.orchestration.test_local_runs import tensors
 
@@ -30,7 +31,7 @@ class Progress:
     """How far a run has come, by its records."""
 
     def __init__(self, folder: Path) -> None:
-        self.step, self.saves, self.restarts = 0, 0, 0
+        self.step, self.restarts = 0, 0
         self.ranks, self.done_here = 0, 0  # in the newest attempt
         self._reader = Reader(RunDirectory(folder).metrics)
 
@@ -38,7 +39,6 @@ class Progress:
         for record in self._reader.new():
             if isinstance(record, Steps):
                 self.step, self.done_here = max(self.step, record.step), self.done_here + record.steps
-            self.saves += isinstance(record, Stage) and record.doing == "checkpoint"
             self.restarts += isinstance(record, Restarted)
             if isinstance(record, RunStarted):
                 self.ranks, self.done_here = record.world_size, 0
@@ -53,11 +53,21 @@ def kill_at_random_steps(run: Run, folder: Path, steps: int, kills: list[Callabl
         step = progress.step + chance.randrange(max(room, 1))
         wait_until(run, lambda step=step: progress.look().step >= step, RESTART_S)  # type: ignore[misc]
         if number % 3 == 2:
-            wait_until(run, lambda before=progress.saves: progress.look().saves > before)  # type: ignore[misc]
+            before = being_written(folder)
+            wait_until(run, lambda before=before: being_written(folder) - before)  # type: ignore[misc]
         else:
             time.sleep(chance.uniform(0, UP_TO_S))
         kill()
         wait_until(run, lambda number=number: progress.look().restarts > number, RESTART_S)  # type: ignore[misc]
+
+
+def being_written(folder: Path) -> set[tuple[str, int]]:
+    """Checkpoints of a run that are being written, or were when a rank was killed: folders, which are told apart by their inodes, too."""
+    found = set()
+    for each in RunDirectory(folder).checkpoints.glob(f"{TEMPORARY}*"):
+        with suppress(FileNotFoundError):
+            found.add((each.name, each.stat().st_ino))
+    return found
 
 
 def kill_rank(processes: Callable[[], list[int]], folder: Path, rank: int) -> None:

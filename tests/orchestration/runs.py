@@ -14,6 +14,7 @@ from pathlib import Path
 
 WAIT_S = 200  # two cores that others use, too
 BEGUN: "list[subprocess.Popen[str]]" = []
+MOST_SAID = 2**20  # bytes of a run that nobody reads before its end: with the 64 KB of a pipe it waits after some hundred steps
 LISTENS = "0A"  # in /proc/net/tcp
 
 
@@ -27,6 +28,7 @@ def begin(workplace: Path, name: str, *arguments: str, temporary: Path | None = 
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        pipesize=MOST_SAID,
         text=True,
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # the tests may run under nohup, which a run heeds

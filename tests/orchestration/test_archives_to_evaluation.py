@@ -57,6 +57,7 @@ def test_training_and_ten_views(prepared: Path, workplace: Path, dist_alexnet: C
         assert all(row["predicted_name"] == f"words of {row['predicted']}" for row in csv.DictReader(file))
 
 
+@pytest.mark.slow  # tests/unit/data has the limit of bad images
 def test_a_bad_image_is_counted_and_one_too_many_ends_the_run(prepared: Path, workplace: Path, dist_alexnet: Command) -> None:
     shard = prepared / "train" / "00000.arrow"
     whole = shard.read_bytes()

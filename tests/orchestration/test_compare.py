@@ -115,6 +115,7 @@ def test_slower_than_before_fails(dist_alexnet: Command, compared: dict[str, Any
     assert same.returncode == 0, same.stderr
 
 
+@pytest.mark.slow  # tests/unit/compare/test_request.py has the refusal, without processes
 def test_who_rounds_is_in_no_certificate(dist_alexnet: Command, workplace: Path) -> None:
     names = ["compare", "-c", "tiny.yaml", "--strategies", "ddp,ddp:gradient_wire=bfloat16", "--gpus", "2", "-b", "16", "--rounds", "1"]
     done = dist_alexnet(*names, "--warmup", "0", "--inexact", "--out", "inexact", "--json")

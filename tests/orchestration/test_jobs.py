@@ -95,6 +95,7 @@ def test_a_job_is_followed_to_its_end_and_its_summary_fetched(finished: "subproc
     assert program("jobs", "logs", "first").stdout == finished.stdout
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_job_alone_and_stop_has_it_save_a_checkpoint(program: Jobs, address: str, tree: Path, tmp_path: Path) -> None:
     sent = program("submit", "--no-wait", "--", *ALONE, "train.epochs=1000", "--output-dir", str(tmp_path), "--name", "b")
     job = sent.stdout.strip()

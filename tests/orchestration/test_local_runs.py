@@ -130,6 +130,7 @@ def test_fc8_on_the_first_rank_saves_and_moves_too(dist_alexnet: Command, workpl
     assert json.loads(evaluated.stdout)["loss"] == pytest.approx(losses[0], rel=1e-5)
 
 
+@pytest.mark.slow  # tests/ranks/test_evaluation.py has it without the command
 def test_every_strategy_evaluates_every_checkpoint_alike(whole: Path, dist_alexnet: Command) -> None:
     expected = json.loads((whole / "summary.json").read_text())["val"]
     for arguments in (["--strategy", "single"], ["--strategy", "ddp", "--gpus", "4", "-b", "6"]):
@@ -141,6 +142,7 @@ def test_every_strategy_evaluates_every_checkpoint_alike(whole: Path, dist_alexn
         assert found["loss"] == pytest.approx(expected["loss"], rel=1e-5)
 
 
+@pytest.mark.slow  # tests/unit/evaluation has the average, and test_archives_to_evaluation.py an evaluation
 def test_an_average_of_checkpoints_with_files_on_classes(whole: Path, dist_alexnet: Command, workplace: Path) -> None:
     checkpoints = [str(whole / "checkpoints" / name) for name in ("step-00000003", END)]
     files = {option: workplace / f"{option.strip('-')}.csv" for option in ("--per-class", "--confusion")}
@@ -187,6 +189,7 @@ def test_a_loss_that_is_no_number_stops_the_run_with_advice(dist_alexnet: Comman
         json.loads(text, parse_constant=pytest.fail)
 
 
+@pytest.mark.slow  # test_attempts.py has a rank that sleeps
 def test_a_stopped_rank_is_named_with_the_setting_and_does_not_hold_up_the_end(workplace: Path) -> None:
     run = start_and_wait_for_step(workplace, "silent", 2, "train.epochs=1000", "launch.timeout_s=5")
     os.kill(ranks_of(run)[-1], signal.SIGSTOP)
