@@ -22,9 +22,13 @@ def temporary() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.slow  # test_attempts.py has one kill, at a moment of its own
-@pytest.mark.parametrize(("launcher", "kills"), [("local", 3), ("local", 30)])
-@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    ("launcher", "kills"),
+    [
+        pytest.param("local", 3, marks=pytest.mark.timeout(600)),
+        pytest.param("local", 30, marks=[pytest.mark.slow, pytest.mark.timeout(3600)]),
+    ],
+)
 def test_killed_ranks(workplace: Path, dist_alexnet: Command, temporary: Path, launcher: str, kills: int) -> None:
     """Half of the kills hit rank 0. The moments are other ones each time; the name of the run says the seed that chose them."""
     seed, steps = random.randrange(10**6), STEPS_PER_KILL * (kills + 1)
