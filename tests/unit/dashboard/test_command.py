@@ -16,7 +16,14 @@ from tests.unit.cli.calling import call
 def test_it_says_where_it_is_and_ends_when_it_is_interrupted(tmp_path: Path) -> None:
     make_run(tmp_path / "runs", "a")
     command = [sys.executable, "-X", "importtime", "-m", "dist_alexnet", "dashboard", "--port", "0"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a script's background jobs, as these tests may be, ignore it
+    ) as process:
         assert process.stdout
         said = process.stdout.readline()
         url, _, rest = said.partition(" ")
