@@ -1,6 +1,6 @@
 """In which types numbers are kept and computed: parameters, activations and gradients each have theirs, and exchanges (`Wire`).
 
-Under bf16 products read a copy of each weight that was made when the weight was last updated, so no step spends a pass on it. Sums inside
+Under bf16 products read a copy of each weight, which is made once after each update, however many microbatches read it. Sums inside
 a product, normalisation, scores, loss, gradients of parameters and the update are in float32. Source: Micikevicius et al., Mixed Precision
 Training, 2018 (master weights); bfloat16 has the range of float32, so no loss is scaled.
 """
