@@ -121,7 +121,7 @@ class Fit:
 
 
 def _explain(error: Exception) -> TrainingFailed:
-    """Name the rank that failed; one that died before those that only lost it."""
+    """Name the rank that failed: one that was asked for what cannot be had, or else one that died before those that only lost it."""
     from ray.train import ControllerError, WorkerGroupError
 
     if isinstance(error, ControllerError):
@@ -131,6 +131,9 @@ def _explain(error: Exception) -> TrainingFailed:
         return TrainingFailed(f"Ray could not start the ranks: {_first_line(error.controller_failure)}")
     if not isinstance(error, WorkerGroupError):
         return TrainingFailed(f"Ray failed: {_first_line(error)}")
+    for rank, failure in sorted(error.worker_failures.items()):
+        if isinstance(failure, UsageError):  # another attempt would meet the same
+            return TrainingFailed(f"rank {rank} failed: {failure}", again=False)
     for rank, failure in sorted(error.worker_failures.items()):
         if hasattr(failure, "health_check_failure"):
             return TrainingFailed(f"rank {rank} died: its process crashed or was killed (out of memory?)", killed=True)
